@@ -1,0 +1,116 @@
+// Package mirror makes a faithful copy of what a policy lets an agent see, and nothing else.
+//
+// [Create] builds a mirror of a project and remembers, in its base, what both sides were like; [Attach] takes up one
+// that is there already. [Scan] and [Look] say what either side is now. It never writes in the project.
+package mirror
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// ReadmeName is the file at a mirror's top that tells the agent what it may do. Where the project has an entry of that
+// name, the project's is mirrored instead.
+const ReadmeName = "_MOUNT_README.md"
+
+// Population is how the files of a project are found.
+type Population uint8
+
+// Walk takes all that the policy lets through; Git the tracked and the untracked-unignored files of a git work tree
+// (still filtered by the policy); Auto is Git where that is possible and Walk elsewhere.
+const (
+	Walk Population = iota
+	Git
+	Auto
+)
+
+// GitMode is what becomes of the project's .git.
+type GitMode uint8
+
+// GitNone leaves .git out; GitCopy gives the mirror a standalone one-way copy.
+const (
+	GitNone GitMode = iota
+	GitCopy
+)
+
+// Links is what becomes of symbolic links.
+type Links uint8
+
+// KeepLinks keeps links that stay inside the tree and do not lead to a hidden path; FollowLinks makes plain copies of
+// links to regular files inside; SkipLinks leaves all out.
+const (
+	KeepLinks Links = iota
+	FollowLinks
+	SkipLinks
+)
+
+// Options of Create and Attach. The zero value asks for a mirror under dotfiles.Read's rules, in a session of the
+// default state directory.
+type Options struct {
+	Policy     *dotfiles.Policy // nil: dotfiles.Read(projectDir, Agent)
+	Agent      string           // whose per-agent rule files are read when Policy is nil; named in the README
+	Session    *Session         // nil: a new one in the default state directory
+	Population Population
+	Git        GitMode
+	Links      Links
+	Workers    int            // 0: the number of CPUs
+	Progress   func(Progress) // called from one goroutine at a time, at most every 100 ms; nil: never
+}
+
+// Progress is how far a build is.
+type Progress struct {
+	Files, Bytes int64
+}
+
+// Skipped is an entry that was left out for another reason than the rules.
+type Skipped struct {
+	Path safety.RelPath
+	Why  string
+}
+
+// Built says what a build made.
+type Built struct {
+	Files, Dirs, Links int
+	Bytes              int64
+	Hidden, ReadOnly   int       // top-most hidden entries; read-only files
+	Skipped            []Skipped // sorted by path
+	CopiedBy           safety.Method
+	Population         Population // Walk or Git: what was used
+	Took               time.Duration
+}
+
+// Mirror is a mirror and its project, open and verified.
+type Mirror struct {
+	Project *safety.Root
+	Root    *safety.Root // the mirror's
+	Policy  *dotfiles.Policy
+	Base    *Base
+	Session *Session
+	Built   Built // of Create; zero after Attach
+	Options Options
+}
+
+// Create builds a mirror of projectDir in mirrorDir ("": in the session's folder), which must not exist or be empty.
+// Entries that cannot be read and special files are left out and listed in Built.Skipped; they are no error.
+// On an error, what was built is removed again.
+func Create(ctx context.Context, projectDir, mirrorDir string, opts Options) (*Mirror, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// Attach opens a mirror that Create made, with its base from the session; nothing is copied.
+func Attach(ctx context.Context, projectDir, mirrorDir string, opts Options) (*Mirror, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// SaveBase writes the base to the session, durably.
+func (m *Mirror) SaveBase() error { return errors.ErrUnsupported }
+
+// Remove removes the mirror's directory, not the session.
+func (m *Mirror) Remove(ctx context.Context) error { return errors.ErrUnsupported }
+
+// Close releases both roots.
+func (m *Mirror) Close() error { return nil }
