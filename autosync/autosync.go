@@ -1,0 +1,101 @@
+// Package autosync keeps a mirror and its project in step.
+//
+// It never drops a version of a file that only one side has: what is overwritten or deleted in the project is kept in
+// the session's store, the loser of a conflict is kept and reported, and what may not cross is stored, not lost.
+package autosync
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// Direction is which way a version travelled.
+type Direction uint8
+
+// The directions.
+const (
+	ToProject Direction = iota + 1
+	ToMirror
+)
+
+func (d Direction) String() string { return [...]string{"", "to_project", "to_mirror"}[d] }
+
+// EventType is what an Event tells.
+type EventType string
+
+// The events, as --events writes them.
+const (
+	Started  EventType = "start"
+	Ready    EventType = "ready"
+	Synced   EventType = "synced"
+	Deleted  EventType = "deleted"
+	Conflict EventType = "conflict"
+	Refused  EventType = "refused"
+	Held     EventType = "held"
+	Orphan   EventType = "orphan"
+	Degraded EventType = "degraded"
+	Healthy  EventType = "healthy"
+	Halted   EventType = "halted"
+	Ended    EventType = "end"
+)
+
+// Event is one thing that happened.
+type Event struct {
+	Time      time.Time
+	Type      EventType
+	Session   string
+	Path      safety.RelPath
+	Direction Direction
+	Reason    string
+	Kept      string // where the version that lost, was refused or deleted lies now
+}
+
+// PathNote is a path with a reason and, where a version was kept, its place.
+type PathNote struct {
+	Path safety.RelPath
+	Why  string
+	Kept string
+}
+
+// Changes is what a session, or one call, did. All lists are sorted by path.
+type Changes struct {
+	ToProject     []safety.RelPath // changed or new in the project
+	ToMirror      []safety.RelPath // changed, new or deleted in the mirror
+	Deleted       []PathNote       // deleted in the project, and where it is kept
+	Conflicts     []PathNote       // the mirror's version won; the loser is kept
+	Refused       []PathNote       // what the agent did and may not: never crosses
+	Held          []PathNote       // waits for the user's word
+	Orphans       []PathNote       // made at paths hidden by a rule
+	Failed        []PathNote       // could not be carried; still in the mirror
+	NewInExcluded []safety.RelPath // new work in build/, out/, env/: named, not carried
+	PendingDelete []safety.RelPath // deletes that a call without deletions left
+	Halted        string           // why syncing stopped, or ""
+}
+
+// Options of Start, Reconcile and SyncBack's fuller form [Once].
+type Options struct {
+	Deletes         bool             // carry deletions into the project
+	Paths           []safety.RelPath // only these and what is below; nil: all
+	OnlyToProject   bool             // the mirror is left as it is
+	DryRun          bool
+	AllowMassDelete bool
+	AllowGuarded    bool
+	Events          func(Event) // called in order, from one goroutine at a time; nil: none
+}
+
+// Once compares both sides with the base and brings them into step, once.
+// Trouble with a path is reported in Changes.Failed and the rest goes on; an error means that nothing more could be done.
+// When ctx ends it stops between two files and returns what was done with ctx's error.
+func Once(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, error) {
+	return Changes{}, errors.ErrUnsupported
+}
+
+// SyncBack brings changed and new writable files from the mirror to the project, base-aware, and never deletes.
+// With paths it does so for those only. It returns how many files it wrote; when ctx ends, the count so far and ctx's error.
+func SyncBack(ctx context.Context, m *mirror.Mirror, paths ...string) (int, error) {
+	return 0, errors.ErrUnsupported
+}

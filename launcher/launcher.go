@@ -1,0 +1,103 @@
+// Package launcher runs a command on a mirror of a project, from the first copy to the last clean-up.
+// Whatever ends the command, what the agent was allowed to change is brought home before its mirror is removed.
+package launcher
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// Isolation is how the command is confined.
+type Isolation string
+
+// The isolations. Auto takes the strongest that works here.
+const (
+	IsolationAuto      Isolation = "auto"
+	IsolationNone      Isolation = "none"
+	IsolationNamespace Isolation = "namespace"
+	IsolationContainer Isolation = "container"
+)
+
+// Sync is when changes cross.
+type Sync string
+
+// The sync modes.
+const (
+	SyncLive   Sync = "live"
+	SyncExit   Sync = "exit"
+	SyncReview Sync = "review"
+	SyncOff    Sync = "off"
+)
+
+// Options of one launch. Project and Command are needed; the zero value of all else is the command line's default.
+type Options struct {
+	Project string
+	Mirror  string           // where the mirror goes; "": in the session's folder
+	Policy  *dotfiles.Policy // nil: dotfiles.Read(Project, Agent)
+	Agent   string
+	Command []string
+	Subdir  safety.RelPath // CMD starts in this directory of the mirror; "": the top
+	Env     []string       // K=V set, or K passed on, for CMD
+
+	Isolation  Isolation
+	Sync       Sync
+	Population mirror.Population
+	Git        mirror.GitMode
+	Links      mirror.Links
+
+	State *mirror.StateDir // nil: mirror.DefaultStateDir
+	Name  string
+	Keep  bool
+	Grace time.Duration // 0: 10 s
+
+	AllowMassDelete, AllowGuarded bool
+
+	Stdin, Stdout, Stderr *os.File         // nil: the process's own
+	Signals               <-chan os.Signal // what to pass on to CMD; nil: none
+
+	Progress     func(mirror.Progress)
+	BeforeLaunch func(mirrorDir string) error // the mirror is complete; what it writes there syncs
+	AfterBuild   func(Start)
+	AfterSync    func(autosync.Changes)
+	Events       func(autosync.Event)
+
+	// ShutdownContext bounds only the end: when it is done, the last sync stops between two files and the mirror is kept.
+	ShutdownContext context.Context
+}
+
+// Start is what is known when CMD is about to start.
+type Start struct {
+	Session   string
+	Name      string
+	Mirror    string
+	Built     mirror.Built
+	Isolation Isolation
+	Enforced  []string // what the launch enforces, e.g. "hidden: absent", "read-only: mode bits only"
+	Warnings  []string
+}
+
+// Result is how a launch ended.
+type Result struct {
+	ExitCode int // CMD's, as `run` exits with
+	Signal   syscall.Signal
+	Session  string
+	Changes  autosync.Changes
+	Store    string // where overwritten, deleted and refused versions are kept
+	Mirror   string // the mirror's path where it was kept, else ""
+	WhyKept  string
+	Left     int // processes that outlived CMD and were ended
+}
+
+// Launch builds the mirror, runs the command on it, syncs, cleans up.
+// An error is the launcher's own failure; Result is filled as far as the launch got.
+func Launch(ctx context.Context, opts Options) (Result, error) {
+	return Result{ExitCode: 125}, errors.ErrUnsupported
+}
