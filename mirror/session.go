@@ -2,6 +2,11 @@ package mirror
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
@@ -31,50 +36,129 @@ type Record struct {
 	Stores     [2]string      `json:"stores,omitempty"` // where displaced files are, by Side
 }
 
-// State is the program's state directory: $XDG_STATE_HOME/alca-mount, 0700.
-type StateDir struct{ path string }
-
-// DefaultStateDir returns $XDG_STATE_HOME/alca-mount or ~/.local/state/alca-mount.
-func DefaultStateDir() (*StateDir, error) { return nil, errors.ErrUnsupported }
-
-// NewStateDir uses dir.
-func NewStateDir(dir string) *StateDir { return &StateDir{path: dir} }
+// The values of Record.State. A damaged session is only ever listed: its session.json could not be read.
+const (
+	SessionBuilding = "building"
+	SessionReady    = "ready"
+	SessionEnded    = "ended"
+	SessionDamaged  = "damaged"
+)
 
 // Session is one session's folder.
 type Session struct {
 	Record
+	// Damaged says why session.json could not be used; nil for a sound session. Of a damaged one only the id, the
+	// folder and what could be read of the record are known.
+	Damaged error
+
 	lock *safety.Lock
 	dir  string
 }
 
-// ErrNoSession and AmbiguousError are what Find fails with.
-var ErrNoSession = errors.New("no such session")
+var (
+	// ErrNoSession means that nothing goes by the id, name or path that was asked for.
+	ErrNoSession = errors.New("no such session")
+	// ErrDamagedSession means that a session's folder is there and its session.json cannot be used. Its files are
+	// left alone.
+	ErrDamagedSession = errors.New("damaged session")
+	// ErrNewerFormat means that a newer alca-mount wrote the session.
+	ErrNewerFormat = errors.New("written by a newer alca-mount")
+	// ErrBadName means that a name does not fit the grammar of session names.
+	ErrBadName = errors.New("not a session name (letters, digits, '.', '_', '-', at most 64, a letter or digit first)")
+	// ErrNameTaken means that a session of the project that runs or was kept has the name.
+	ErrNameTaken = errors.New("name is in use")
+)
 
-// New makes a session's folder for a project (real path) and locks it.
-func (s *StateDir) New(project string, r Record) (*Session, error) {
-	return nil, errors.ErrUnsupported
+// AmbiguousError is Find's answer when several sessions fit.
+type AmbiguousError struct {
+	Spec       string
+	Candidates []*Session // oldest first
 }
 
-// List returns the sessions of a project, or of all projects for "", oldest first. They are not locked.
-func (s *StateDir) List(project string) ([]*Session, error) { return nil, errors.ErrUnsupported }
-
-// Find returns the session that spec names: an id, a unique prefix of one, a name (the project's own first), or a mirror's path.
-func (s *StateDir) Find(spec, project string) (*Session, error) { return nil, errors.ErrUnsupported }
+func (e *AmbiguousError) Error() string {
+	list := make([]string, len(e.Candidates))
+	for i, c := range e.Candidates {
+		list[i] = c.ID
+		if c.Name != "" {
+			list[i] += " (" + c.Name + ")"
+		}
+	}
+	return fmt.Sprintf("%q fits %d sessions: %s", e.Spec, len(list), strings.Join(list, ", "))
+}
 
 // Dir is the session's folder.
 func (s *Session) Dir() string { return s.dir }
 
 // Lock takes the session for this process; *safety.LockedError when another has it.
-func (s *Session) Lock() error { return errors.ErrUnsupported }
+func (s *Session) Lock() error {
+	if s.Damaged != nil {
+		return s.Damaged
+	}
+	if s.lock != nil {
+		return nil
+	}
+	lock, err := safety.TryLock(s.lockPath())
+	if err != nil {
+		return fmt.Errorf("session %s: %w", s.ID, err)
+	}
+	s.lock = lock
+	return nil
+}
 
 // Unlock gives it up.
-func (s *Session) Unlock() error { return nil }
+func (s *Session) Unlock() error {
+	if s.lock == nil {
+		return nil
+	}
+	lock := s.lock
+	s.lock = nil
+	return lock.Unlock()
+}
+
+// Locked reports whether this process holds the session.
+func (s *Session) Locked() bool { return s.lock != nil }
 
 // Holder is the process that has the session, if one is alive.
-func (s *Session) Holder() (safety.Holder, error) { return safety.Holder{}, errors.ErrUnsupported }
+func (s *Session) Holder() (safety.Holder, error) { return safety.ReadHolder(s.lockPath()) }
+
+func (s *Session) lockPath() string   { return filepath.Join(s.dir, lockName) }
+func (s *Session) recordPath() string { return filepath.Join(s.dir, recordName) }
 
 // Save writes session.json durably.
-func (s *Session) Save() error { return errors.ErrUnsupported }
+func (s *Session) Save() error {
+	if s.Damaged != nil {
+		return s.Damaged
+	}
+	data, err := encodeRecord(s.Record)
+	if err != nil {
+		return fmt.Errorf("save session %s: %w", s.ID, err)
+	}
+	if err := safety.WriteFileDurably(s.recordPath(), data, 0o600); err != nil {
+		return fmt.Errorf("save session %s: %w", s.ID, err)
+	}
+	return nil
+}
 
-// Remove removes the session's folder, the mirror in it included.
-func (s *Session) Remove() error { return errors.ErrUnsupported }
+const (
+	recordName = "session.json"
+	lockName   = "lock"
+)
+
+var nameGrammar = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// CheckName says whether name may be a session's name.
+func CheckName(name string) error {
+	if !nameGrammar.MatchString(name) {
+		return fmt.Errorf("%q: %w", name, ErrBadName)
+	}
+	return nil
+}
+
+// taken reports whether the session still has a claim on its name: one that ended, and whose mirror is gone, has none.
+func (s *Session) taken() bool {
+	if s.Damaged == nil && s.State != SessionEnded {
+		return true
+	}
+	_, err := os.Lstat(s.Mirror)
+	return s.Kept && err == nil
+}

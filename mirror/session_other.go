@@ -1,0 +1,21 @@
+//go:build !unix
+
+package mirror
+
+import (
+	"fmt"
+	"os"
+)
+
+func ownHome() (string, error) { return os.UserHomeDir() }
+
+// checkOwned and makePrivate leave it to the profile directory's access list, which is the user's alone.
+func checkOwned(dir string) error {
+	info, err := os.Lstat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no directory", dir)
+	}
+	return err
+}
+
+func makePrivate(dir string) error { return checkOwned(dir) }
