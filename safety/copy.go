@@ -1,0 +1,243 @@
+package safety
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/zeebo/xxh3"
+)
+
+// Method is how the bytes of a file were copied.
+type Method uint8
+
+// The methods, from cheapest to dearest.
+const (
+	Nothing   Method = iota // an empty file
+	Reflink                 // FICLONE: the file system shares the extents
+	CopyRange               // copy_file_range: inside the kernel
+	ReadWrite               // through this process
+)
+
+var methodNames = [...]string{"nothing", "reflink", "copy_file_range", "copy"}
+
+func (m Method) String() string { return methodNames[m] }
+
+// Copied tells how a copy went.
+type Copied struct {
+	Method Method
+	Bytes  int64    // the size of the copy
+	Sum    [16]byte // 128-bit xxh3 of the content when all bytes passed through this process; else zero
+}
+
+const (
+	copyBuffer = 256 << 10 // of one read and write
+	copyChunk  = 16 << 20  // of one copy_file_range: how much is copied before ctx is looked at again
+)
+
+// Copier copies file content. It remembers which pairs of devices cannot share extents, and keeps its buffers.
+// The zero value is ready; its methods may be called concurrently. [Root.Copier] returns a root's own.
+type Copier struct {
+	sys       *sys
+	noReflink sync.Map // devicePair → struct{}
+	buffers   sync.Pool
+}
+
+type devicePair struct{ dst, src uint64 }
+
+// CopyContent copies all that src holds to the empty file dst. Callers that copy many files use a [Copier].
+func CopyContent(ctx context.Context, dst, src *os.File) (Copied, error) {
+	return new(Copier).CopyContent(ctx, dst, src)
+}
+
+// CopyContent copies all that src holds to the empty file dst: as a reflink, else by copy_file_range for large
+// files, else by read and write (which also hashes). Holes stay holes. It checks ctx between chunks.
+// src may change meanwhile: callers compare its Info before and after.
+func (c *Copier) CopyContent(ctx context.Context, dst, src *os.File) (Copied, error) {
+	out, err := c.copy(ctx, OpCopyWrite, dst, src)
+	if err != nil {
+		return out, fmt.Errorf("copy %q: %w", src.Name(), err)
+	}
+	return out, nil
+}
+
+func (c *Copier) copy(ctx context.Context, op Op, dst, src *os.File) (Copied, error) {
+	if err := ctx.Err(); err != nil {
+		return Copied{}, err
+	}
+	sfd, dfd := int(src.Fd()), int(dst.Fd())
+	info, err := c.sys.fstat(OpFileStat, sfd, src.Name())
+	if err != nil {
+		return Copied{}, err
+	}
+	k := copying{c: c, ctx: ctx, op: op, dst: dfd, src: sfd, name: src.Name()}
+	if info.Size > 0 && c.share(op, dfd, sfd, src.Name(), info.Dev) {
+		return k.shared()
+	}
+	if info.Size > copyBuffer && info.Blocks > 0 && info.Blocks*512 < info.Size {
+		return k.sparse(info.Size)
+	}
+	if info.Size > copyBuffer {
+		return k.large()
+	}
+	return k.throughUs()
+}
+
+// share tries a reflink. Whatever goes wrong, another way will do, or will say what is wrong.
+func (c *Copier) share(op Op, dst, src int, name string, srcDev uint64) bool {
+	to, err := c.sys.fstat(OpFileStat, dst, name)
+	if err != nil {
+		return false
+	}
+	pair := devicePair{to.Dev, srcDev}
+	if _, never := c.noReflink.Load(pair); never {
+		return false
+	}
+	err = c.sys.reflink(op, dst, src, name)
+	// EINVAL may be about this one file (inline data, alignment): not remembered.
+	if isNoReflink(err) {
+		c.noReflink.Store(pair, struct{}{})
+	}
+	return err == nil
+}
+
+// copying is one copy on its way.
+type copying struct {
+	c        *Copier
+	ctx      context.Context
+	op       Op
+	dst, src int
+	name     string
+}
+
+func (k *copying) shared() (Copied, error) {
+	info, err := k.c.sys.fstat(OpFileStat, k.dst, k.name)
+	return Copied{Method: Reflink, Bytes: info.Size}, err
+}
+
+// large copies inside the kernel, and by ourselves from where the kernel stops.
+func (k *copying) large() (Copied, error) {
+	done, err := k.kernelCopy(0, -1)
+	if err != nil {
+		return Copied{}, err
+	}
+	if done == 0 {
+		return k.throughUs()
+	}
+	end, err := k.readWrite(done, -1, nil)
+	return Copied{Method: CopyRange, Bytes: end}, err
+}
+
+// kernelCopy copies [off, end) (end < 0: all) by copy_file_range and returns where it stopped. Where the file systems
+// can't, it stops at off without an error.
+func (k *copying) kernelCopy(off, end int64) (int64, error) {
+	for end < 0 || off < end {
+		if err := k.ctx.Err(); err != nil {
+			return off, err
+		}
+		n := int64(copyChunk)
+		if end >= 0 {
+			n = min(n, end-off)
+		}
+		done, err := k.c.sys.copyRange(k.op, k.dst, k.src, off, n, k.name)
+		if isNoCopyRange(err) {
+			return off, nil
+		}
+		if err != nil || done == 0 {
+			return off, err
+		}
+		off += done
+	}
+	return off, nil
+}
+
+// throughUs reads and writes all, and hashes what passes.
+func (k *copying) throughUs() (Copied, error) {
+	sum := xxh3.New128()
+	end, err := k.readWrite(0, -1, sum)
+	if err != nil {
+		return Copied{}, err
+	}
+	if end == 0 {
+		return Copied{Method: Nothing, Sum: sum.Sum128().Bytes()}, nil
+	}
+	return Copied{Method: ReadWrite, Bytes: end, Sum: sum.Sum128().Bytes()}, nil
+}
+
+// readWrite copies [off, end) (end < 0: to the end of the file) and returns where it stopped.
+func (k *copying) readWrite(off, end int64, sum *xxh3.Hasher128) (int64, error) {
+	buf := k.c.buffer()
+	defer k.c.buffers.Put(buf)
+	for end < 0 || off < end {
+		if err := k.ctx.Err(); err != nil {
+			return off, err
+		}
+		part := (*buf)[:]
+		if end >= 0 {
+			part = part[:min(int64(len(part)), end-off)]
+		}
+		n, err := k.c.sys.readAt(k.src, part, off)
+		if err != nil || n == 0 {
+			return off, err
+		}
+		if sum != nil {
+			sum.Write(part[:n])
+		}
+		if err := k.c.sys.writeAll(k.op, k.dst, part[:n], off, k.name); err != nil {
+			return off, err
+		}
+		off += int64(n)
+	}
+	return off, nil
+}
+
+func (c *Copier) buffer() *[]byte {
+	if b, ok := c.buffers.Get().(*[]byte); ok {
+		return b
+	}
+	b := make([]byte, copyBuffer)
+	return &b
+}
+
+// sparse copies the extents that hold data and leaves the rest a hole.
+func (k *copying) sparse(size int64) (Copied, error) {
+	out := Copied{Method: CopyRange}
+	for off := int64(0); off < size; {
+		data, hole, err := k.c.sys.nextData(k.src, off)
+		if err != nil && off == 0 {
+			return k.large() // a file system that does not know about holes
+		}
+		if err != nil {
+			return out, err
+		}
+		if data < 0 {
+			break
+		}
+		off, err = k.kernelCopy(data, hole)
+		if err != nil {
+			return out, err
+		}
+		if off < hole {
+			out.Method = ReadWrite
+			if _, err = k.readWrite(off, hole, nil); err != nil {
+				return out, err
+			}
+		}
+		off = hole
+	}
+	return k.sized(out, size)
+}
+
+// sized gives dst its whole length: the last part may be a hole.
+func (k *copying) sized(out Copied, size int64) (Copied, error) {
+	now, err := k.c.sys.fstat(OpFileStat, k.dst, k.name)
+	if err != nil {
+		return out, err
+	}
+	out.Bytes = max(size, now.Size)
+	if now.Size < size {
+		err = k.c.sys.ftruncate(k.op, k.dst, size, k.name)
+	}
+	return out, err
+}
