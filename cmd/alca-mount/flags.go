@@ -1,0 +1,231 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/alca-mount/alca-mount/launcher"
+	"github.com/alca-mount/alca-mount/mirror"
+)
+
+// defaultSync is when changes cross unless --sync says otherwise.
+const defaultSync = launcher.SyncExit
+
+// choice is a flag that takes one of a few words.
+type choice struct {
+	value string
+	of    []string
+}
+
+func (c *choice) String() string { return c.value }
+func (c *choice) Type() string   { return strings.Join(c.of, "|") }
+
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.of, s) {
+		return fmt.Errorf("must be one of %s", strings.Join(c.of, ", "))
+	}
+	c.value = s
+	return nil
+}
+
+func choiceVar(f *pflag.FlagSet, name, value, usage string, of ...string) *choice {
+	c := &choice{value, of}
+	f.Var(c, name, usage)
+	return c
+}
+
+// ruleFlags change which access paths have.
+type ruleFlags struct {
+	agent      string
+	agentGiven bool
+	exclude    []string
+	readonly   []string
+	noDefaults bool
+	git        *choice
+}
+
+func (r *ruleFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&r.agent, "agent", "", "whose .`NAME`.agentignore and .NAME.agentreadonly are added (default: CMD's base name)")
+	f.StringArrayVar(&r.exclude, "exclude", nil, "leave out what matches `PATTERN`, as in .gitignore; repeatable")
+	f.StringArrayVar(&r.readonly, "readonly", nil, "write-protect what matches `PATTERN`; repeatable")
+	f.BoolVar(&r.noDefaults, "no-default-excludes", false, "drop the built-in list of what is left out (.git stays under --git)")
+	r.git = choiceVar(f, "git", "none", "leave .git out, copy it one-way, or bring the agent's commits home", "none", "copy", "import")
+}
+
+// mirrorFlags say what a mirror is to be like.
+type mirrorFlags struct {
+	ruleFlags
+	population *choice
+	symlinks   *choice
+	mirrorDir  string
+	name       string
+	dryRun     bool
+}
+
+func (m *mirrorFlags) add(f *pflag.FlagSet) {
+	m.ruleFlags.add(f)
+	m.population = choiceVar(f, "population", "walk", "all that the rules allow, git's tracked and unignored files, or git where possible", "walk", "git", "auto")
+	m.symlinks = choiceVar(f, "symlinks", "keep", "keep links, copy the files they lead to, or leave links out", "keep", "follow", "skip")
+	f.StringVar(&m.mirrorDir, "mirror-dir", "", "build the mirror in `DIR` (default: in the state directory)")
+	f.StringVar(&m.name, "name", "", "a `NAME` to refer to the session by")
+	f.BoolVar(&m.dryRun, "dry-run", false, "print what would be mirrored, hidden and read-only; start and write nothing")
+}
+
+// check validates what cobra cannot.
+func (m *mirrorFlags) check(f *pflag.FlagSet) error {
+	if m.name != "" || f.Changed("name") {
+		if err := mirror.CheckName(m.name); err != nil {
+			return fmt.Errorf("--name %w", err)
+		}
+	}
+	if f.Changed("mirror-dir") && m.mirrorDir == "" {
+		return errors.New("--mirror-dir: expected a directory, got an empty string")
+	}
+	return m.ruleFlags.check(f)
+}
+
+func (r *ruleFlags) check(f *pflag.FlagSet) error {
+	r.agentGiven = f.Changed("agent")
+	if r.agentGiven && !isAgentName(r.agent) {
+		return fmt.Errorf("--agent %q: expected letters, digits, '_' and '-' only", r.agent)
+	}
+	if r.git.value == "import" {
+		return unsupported("--git import", "use --git copy; the agent's commits stay in the mirror, keep it with --keep")
+	}
+	return nil
+}
+
+func (m *mirrorFlags) populationMode() mirror.Population {
+	return map[string]mirror.Population{"walk": mirror.Walk, "git": mirror.Git, "auto": mirror.Auto}[m.population.value]
+}
+
+func (m *mirrorFlags) linksMode() mirror.Links {
+	return map[string]mirror.Links{"keep": mirror.KeepLinks, "follow": mirror.FollowLinks, "skip": mirror.SkipLinks}[m.symlinks.value]
+}
+
+func (r *ruleFlags) gitMode() mirror.GitMode {
+	return map[string]mirror.GitMode{"none": mirror.GitNone, "copy": mirror.GitCopy}[r.git.value]
+}
+
+// runFlags are run's.
+type runFlags struct {
+	mirrorFlags
+	sync      *choice
+	isolation *choice
+	env       []string
+	keep      bool
+	events    string
+	massDel   bool
+	guarded   bool
+	grace     time.Duration
+}
+
+func (r *runFlags) add(f *pflag.FlagSet) {
+	r.mirrorFlags.add(f)
+	r.sync = choiceVar(f, "sync", string(defaultSync), "carry changes continuously, once at the end, when approved, or never", "live", "exit", "review", "off")
+	r.isolation = choiceVar(f, "isolation", "auto", "how CMD is confined", "auto", "none", "namespace", "container")
+	f.StringArrayVar(&r.env, "env", nil, "set `K[=V]`, or pass K on, for CMD; repeatable")
+	f.BoolVar(&r.keep, "keep", false, "keep mirror and session at the end")
+	f.StringVar(&r.events, "events", "", "append what happens to `FILE` as JSON lines")
+	f.BoolVar(&r.massDel, "allow-mass-delete", false, "let mass deletions pass")
+	f.BoolVar(&r.guarded, "allow-guarded", false, "let changes of files that host tools execute pass")
+	f.DurationVar(&r.grace, "grace", 10*time.Second, "from TERM to KILL for a CMD that does not go")
+	r.addLater(f)
+}
+
+// later are flags whose work is not done yet, and what to do instead. They are parsed, so that their grammar stands.
+func later() map[string]string {
+	return map[string]string{
+		"git-depth":               "leave it out: --git copy takes the whole history",
+		"git-with-hidden-history": "leave it out",
+		"scan-interval":           "leave it out: without live sync nothing is scanned while CMD runs",
+		"debounce":                "leave it out: without live sync nothing is watched",
+		"watcher":                 "leave it out: without live sync nothing is watched",
+		"image":                   "run CMD plainly (--isolation none)",
+		"runtime":                 "run CMD plainly (--isolation none)",
+		"mount":                   "run CMD plainly (--isolation none), where it sees the host's paths",
+		"hide":                    "list the path in .agentignore, if it is in the project",
+		"no-network":              "leave it out, and cut CMD's network by other means",
+		"confine-writes":          "leave it out, and confine CMD by other means",
+		"allow-socket":            "leave it out: CMD reaches all sockets under --isolation none",
+	}
+}
+
+func (r *runFlags) addLater(f *pflag.FlagSet) {
+	f.Int("git-depth", 0, "commits of history that --git copy takes")
+	f.Bool("git-with-hidden-history", false, "copy history that holds hidden files")
+	f.Duration("scan-interval", 0, "full reconcile at that interval; 0: none")
+	f.Duration("debounce", 20*time.Millisecond, "coalesce repeated events of one path")
+	choiceVar(f, "watcher", "auto", "how changes are noticed", "auto", "inotify", "notify")
+	f.String("image", "", "run CMD in a container of `IMG`")
+	choiceVar(f, "runtime", "auto", "the container engine", "auto", "docker", "podman")
+	f.StringArray("mount", nil, "`SRC:DST[:ro]`, a further mount of the container; repeatable")
+	f.StringArray("hide", nil, "hide `PATH` from CMD; repeatable")
+	f.Bool("no-network", false, "no network for CMD")
+	f.Bool("confine-writes", false, "CMD writes in the mirror and temporary directories only")
+	f.StringArray("allow-socket", nil, "let CMD reach the socket `PATH`; repeatable")
+	for name := range later() {
+		f.Lookup(name).Hidden = true // from help and completion, until it does something
+	}
+}
+
+func (r *runFlags) check(c *cobra.Command, getenv func(string) string) error {
+	f := c.Flags()
+	if err := r.mirrorFlags.check(f); err != nil {
+		return err
+	}
+	if r.grace < 0 {
+		return fmt.Errorf("--grace %v: expected 0 or more", r.grace)
+	}
+	if err := r.checkEnv(); err != nil {
+		return err
+	}
+	if (r.massDel || r.guarded) && getenv("ALCA_MOUNT_SESSION") != "" {
+		return errors.New("--allow-mass-delete and --allow-guarded are the user's to give: not inside a session (ALCA_MOUNT_SESSION is set)")
+	}
+	return r.checkLater(f)
+}
+
+func (r *runFlags) checkEnv() error {
+	for _, e := range r.env {
+		if key, _, _ := strings.Cut(e, "="); key == "" || strings.ContainsRune(e, 0) {
+			return fmt.Errorf("--env %q: expected K or K=V", e)
+		}
+	}
+	return nil
+}
+
+// checkLater refuses what is not built yet: silently doing less than was asked for is worse than not starting.
+func (r *runFlags) checkLater(f *pflag.FlagSet) error {
+	switch {
+	case r.sync.value == "live":
+		return unsupported("--sync live", "use --sync exit, which carries changes when CMD ends")
+	case r.sync.value == "review":
+		return unsupported("--sync review", "use --sync off --keep, then alca-mount sync SESSION --dry-run")
+	case r.isolation.value == "namespace" || r.isolation.value == "container":
+		return unsupported("--isolation "+r.isolation.value, "use --isolation none, where hidden files are absent from the mirror but CMD can read the rest of the machine")
+	}
+	var err error
+	f.Visit(func(flag *pflag.Flag) {
+		if instead, ok := later()[flag.Name]; ok && err == nil {
+			err = unsupported("--"+flag.Name, instead)
+		}
+	})
+	return err
+}
+
+func unsupported(what, instead string) error {
+	return fmt.Errorf("%s is not supported yet: %s%w", what, instead, silent{errors.ErrUnsupported})
+}
+
+// silent makes an error part of a chain without a word.
+type silent struct{ error }
+
+func (silent) Error() string   { return "" }
+func (s silent) Unwrap() error { return s.error }

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/launcher"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+func (a *app) namedRunCommand() *cobra.Command {
+	c := a.runCommand()
+	c.Use, c.Short = "run [flags] -- CMD [ARG…]", "Run a command on a mirror of the project"
+	c.Long = "Run CMD on a mirror of the project, bring home what it may change, remove the mirror. The word run can be left out."
+	return c
+}
+
+func (a *app) runCommand() *cobra.Command {
+	flags := &runFlags{}
+	c := &cobra.Command{
+		Example: "  alca-mount -- claude\n  alca-mount --agent ci --exclude '*.pem' -- ./build.sh --release",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			command, err := commandOf(c, args, flags.dryRun)
+			if err == nil {
+				err = flags.check(c, a.getenv)
+			}
+			if err != nil {
+				return err
+			}
+			if flags.dryRun {
+				return a.dryRun(c.Context(), &flags.mirrorFlags, command)
+			}
+			if a.json {
+				return errors.New("--json: run has no data of its own; use --events FILE, or --dry-run --json")
+			}
+			return a.runOn(c.Context(), flags, command)
+		},
+	}
+	flags.add(c.Flags())
+	return c
+}
+
+// commandOf returns what stands behind "--".
+func commandOf(c *cobra.Command, args []string, optional bool) ([]string, error) {
+	dash := c.ArgsLenAtDash()
+	if dash < 0 {
+		dash = len(args)
+	}
+	if dash > 0 {
+		if c.HasParent() {
+			return nil, fmt.Errorf("run: unexpected %q before --; the command stands behind it: alca-mount run [flags] -- CMD [ARG…]", args[0])
+		}
+		return nil, unknownCommand(c, args[0])
+	}
+	if len(args) == 0 && !optional {
+		return nil, errors.New("no command given: alca-mount [flags] -- CMD [ARG…]; see alca-mount --help")
+	}
+	if len(args) > 0 && args[0] == "" {
+		return nil, errors.New("the command is an empty string")
+	}
+	return args, nil
+}
+
+// runOn builds, launches, and tells.
+func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) error {
+	began := time.Now()
+	o := a.out()
+	opts, events, err := a.launchOptions(flags, command)
+	if err != nil {
+		return err
+	}
+	bar := newProgress(o)
+	opts.Progress = bar.show
+	opts.Events = events.event
+	opts.AfterBuild = func(s launcher.Start) {
+		bar.done()
+		tellStart(o, s, flags, time.Since(began))
+		events.start(opts.Project, s)
+	}
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals, unignored(passedOn())...)
+	defer signal.Stop(signals)
+	opts.Signals = signals
+
+	res, err := a.launch(ctx, opts)
+	bar.done()
+	events.end(res)
+	end := endOf(res, time.Since(began))
+	end.listAll = storeChanges(opts.State, res)
+	tellEnd(o, end)
+	if eerr := events.Close(); eerr != nil {
+		o.warn("--events %s: %v; later events are missing there", show(flags.events), bareErr(eerr))
+	}
+	if err != nil {
+		return &exitError{ownCode(res.ExitCode), err}
+	}
+	if res.ExitCode != 0 {
+		return &exitError{code: res.ExitCode}
+	}
+	return nil
+}
+
+// ownCode is the code for a launch that failed: 126, 127 and a signal's as the launcher says, else 125.
+func ownCode(code int) int {
+	if code == 126 || code == 127 || code > 128 {
+		return code
+	}
+	return exitOwn
+}
+
+func (a *app) launchOptions(flags *runFlags, command []string) (launcher.Options, *eventLog, error) {
+	where, policy, err := a.prepare(&flags.mirrorFlags, command)
+	if err != nil {
+		return launcher.Options{}, nil, err
+	}
+	mirrorDir, err := absolute(flags.mirrorDir)
+	if err != nil {
+		return launcher.Options{}, nil, fmt.Errorf("--mirror-dir: %w", err)
+	}
+	state, err := mirror.DefaultStateDir()
+	if err != nil {
+		return launcher.Options{}, nil, err
+	}
+	events, err := openEvents(flags.events)
+	if err != nil {
+		return launcher.Options{}, nil, err
+	}
+	return launcher.Options{
+		Project: where.project, Mirror: mirrorDir, Policy: policy, Agent: flags.agentOf(command),
+		Command: command, Subdir: shownSubdir(a.out(), policy, where.subdir), Env: flags.env,
+		// auto is none as long as there is no other launch; the start line says so.
+		Isolation:  launcher.IsolationNone,
+		Sync:       launcher.Sync(flags.sync.value),
+		Population: flags.populationMode(), Git: flags.gitMode(), Links: flags.linksMode(),
+		State: state, Name: flags.name, Keep: flags.keep, Grace: max(flags.grace, time.Nanosecond),
+		AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded,
+	}, events, nil
+}
+
+// prepare finds the project and its rules, and tells what is odd about them.
+func (a *app) prepare(flags *mirrorFlags, command []string) (place, *dotfiles.Policy, error) {
+	where, err := findPlace(a.project)
+	if err != nil {
+		return place{}, nil, err
+	}
+	if err := refuseInsideMirror(where.project); err != nil {
+		return place{}, nil, err
+	}
+	agent := flags.agentOf(command)
+	policy, err := flags.policy(where.project, agent)
+	if err != nil {
+		return place{}, nil, err
+	}
+	tellRules(a.out(), policy)
+	return where, policy, nil
+}
+
+func absolute(dir string) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
+	return filepath.Abs(dir)
+}
+
+// shownSubdir is the directory that CMD starts in: the one we were started in, or where that is not mirrored the
+// nearest above it that is.
+func shownSubdir(o *output, policy *dotfiles.Policy, dir safety.RelPath) safety.RelPath {
+	for d := dir; d != safety.Top; d = d.Dir() {
+		if policy.Access(string(d), true).Mirrored() {
+			return d
+		}
+		v := policy.Explain(string(d), true)
+		o.warn("%s is not in the mirror (%s): starting in %s", show(string(d)), ruleText(v), show(string(d.Dir())))
+	}
+	return safety.Top
+}
+
+// tellStart says that CMD is about to run, and on what.
+func tellStart(o *output, s launcher.Start, flags *runFlags, took time.Duration) {
+	session := s.Session
+	if s.Name != "" {
+		session += " (" + s.Name + ")"
+	}
+	o.say("%s · session %s · %s", builtText(s.Built), session, humanTime(took))
+	for _, w := range s.Warnings {
+		o.warn("%s", oneLine(w))
+	}
+	tellSkipped(o, s.Built.Skipped)
+	if flags.isolation.value == "auto" && s.Isolation == launcher.IsolationNone {
+		o.say("isolation none: hidden files are absent from the mirror, but CMD can read the rest of the machine")
+	}
+	if len(s.Enforced) > 0 {
+		o.more("enforced: %s", strings.Join(s.Enforced, ", "))
+	}
+	if flags.sync.value == string(launcher.SyncOff) {
+		o.warn("--sync off: nothing is brought home")
+	}
+	o.more("mirror: %s", show(s.Mirror))
+}
+
+func builtText(b mirror.Built) string {
+	files := fmt.Sprintf("%s, %s", count(b.Files, "file"), humanBytes(b.Bytes))
+	if how := copiedText(b.CopiedBy); how != "" {
+		files += " (" + how + ")"
+	}
+	return fmt.Sprintf("%s · %s hidden · %s read-only", files, grouped(b.Hidden), grouped(b.ReadOnly))
+}
+
+func copiedText(m safety.Method) string {
+	switch m {
+	case safety.Reflink:
+		return "reflinked"
+	case safety.CopyRange, safety.ReadWrite:
+		return "copied"
+	}
+	return ""
+}
+
+func tellSkipped(o *output, skipped []mirror.Skipped) {
+	if len(skipped) == 0 {
+		return
+	}
+	o.warn("%s left out:", count(len(skipped), "entry"))
+	for i, s := range skipped {
+		if i == maxListed && !o.verbose {
+			o.item(fmt.Sprintf("… and %d more: alca-mount --dry-run -v", len(skipped)-i))
+			return
+		}
+		o.item(show(string(s.Path)) + "  " + oneLine(s.Why))
+	}
+}
+
+// ruleText names the rule of a verdict as "FILE:LINE: PATTERN".
+func ruleText(v dotfiles.Verdict) string {
+	switch {
+	case v.Rule.Source == "":
+		return v.Access.String()
+	case v.Rule.Line > 0:
+		return fmt.Sprintf("%s:%d: %s", show(v.Rule.Source), v.Rule.Line, show(v.Rule.Pattern))
+	}
+	return fmt.Sprintf("%s: %s", show(v.Rule.Source), show(v.Rule.Pattern))
+}

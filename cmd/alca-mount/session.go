@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/launcher"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// changesName is the file in a session's folder that keeps what its end brought, for `ls SESSION`.
+const changesName = "changes.json"
+
+// storeChanges keeps what a run did in its session and returns the command that lists it; "" when that is not possible.
+func storeChanges(state *mirror.StateDir, r launcher.Result) string {
+	if r.Session == "" {
+		return ""
+	}
+	s, err := state.Find(r.Session, "")
+	if err != nil {
+		return "" // nothing worth a session's folder was left
+	}
+	data, err := marshal(changesJSON(r.Changes))
+	if err == nil {
+		err = safety.WriteFileDurably(filepath.Join(s.Dir(), changesName), append(data, '\n'), 0o600)
+	}
+	if err != nil {
+		return ""
+	}
+	return "alca-mount ls " + r.Session
+}
+
+// findSession returns the session that spec names and tells what to do where there is none.
+func (a *app) findSession(spec string) (*mirror.Session, error) {
+	state, err := mirror.DefaultStateDir()
+	if err != nil {
+		return nil, err
+	}
+	project := ""
+	if where, err := findPlace(a.project); err == nil {
+		project = where.project // only decides between sessions of one name
+	} else if a.project != "" {
+		return nil, err
+	}
+	s, err := state.Find(spec, project)
+	if errors.Is(err, mirror.ErrNoSession) {
+		return nil, fmt.Errorf("%w; alca-mount ls lists the sessions", err)
+	}
+	return s, err
+}
+
+// takeSession finds a session and takes it for us.
+func (a *app) takeSession(spec string) (*mirror.Session, error) {
+	s, err := a.findSession(spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Lock(); err != nil {
+		var held *safety.LockedError
+		if errors.As(err, &held) && held.Holder.PID != 0 {
+			return nil, fmt.Errorf("session %s is in use by process %d: wait for its end", s.ID, held.Holder.PID)
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+// attach opens a session's mirror under the stricter of the rules that it was made with and those of now.
+func attach(ctx context.Context, s *mirror.Session) (*mirror.Mirror, error) {
+	if _, err := os.Lstat(s.Mirror); err != nil {
+		return nil, fmt.Errorf("session %s: its mirror %s: %w", s.ID, show(s.Mirror), bareErr(err))
+	}
+	then, err := dotfiles.New(s.Rules)
+	if err != nil {
+		return nil, fmt.Errorf("session %s: its rules: %w", s.ID, err)
+	}
+	now, err := dotfiles.Read(s.Project, s.Agent)
+	if err != nil {
+		return nil, fmt.Errorf("session %s: rules: %w", s.ID, err)
+	}
+	return mirror.Attach(ctx, s.Project, s.Mirror, mirror.Options{
+		Policy: dotfiles.Stricter(then, now), Agent: s.Agent, Session: s,
+		Population: s.Population, Git: s.Git, Links: s.Links,
+	})
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/launcher"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// maxListed is how many paths of a kind the end lines name.
+const maxListed = 20
+
+// ending is all that the end lines are made of.
+type ending struct {
+	session string
+	changes autosync.Changes
+	store   string
+	mirror  string // where it was kept
+	whyKept string
+	left    int
+	took    time.Duration
+	listAll string // the command that lists what the end lines leave out; "" where none can: they name all
+}
+
+func endOf(r launcher.Result, took time.Duration) ending {
+	return ending{
+		session: r.Session, changes: r.Changes, store: r.Store, mirror: r.Mirror, whyKept: r.WhyKept,
+		left: r.Left, took: took,
+	}
+}
+
+// block is one line of the end and the paths below it.
+type block struct {
+	urgent bool // also under -q
+	head   string
+	items  []string
+}
+
+// endBlocks words an ending. It has no part in what happened: values in, words out.
+func endBlocks(e ending) []block {
+	if e.session == "" {
+		return nil // it did not get as far as a session
+	}
+	c := e.changes
+	out := []block{{head: endLine(e)}}
+	list := func(head string, notes []autosync.PathNote) {
+		if len(notes) > 0 {
+			out = append(out, block{urgent: true, head: fmt.Sprintf(head, len(notes)), items: noteItems(notes)})
+		}
+	}
+	list("conflicts: %d; the mirror's version is in the project, the other one is kept:", c.Conflicts)
+	list("refused: %d; the agent may not change these:", c.Refused)
+	list("held for your word: %d:", c.Held)
+	list("orphans: %d; made at hidden paths, kept, not brought home:", c.Orphans)
+	list("failed: %d; still in the mirror:", c.Failed)
+	if n := len(c.NewInExcluded); n > 0 {
+		out = append(out, block{urgent: true, head: fmt.Sprintf("not brought home: %d; new in directories that are left out:", n), items: pathItems(c.NewInExcluded)})
+	}
+	return append(out, closingBlocks(e)...)
+}
+
+func closingBlocks(e ending) []block {
+	var out []block
+	say := func(urgent bool, format string, args ...any) {
+		out = append(out, block{urgent: urgent, head: fmt.Sprintf(format, args...)})
+	}
+	c := e.changes
+	if c.Halted != "" {
+		say(true, "syncing halted: %s", oneLine(c.Halted))
+	}
+	if e.left > 0 {
+		say(true, "ended %s that outlived the command", count(e.left, "process"))
+	}
+	if e.store != "" && len(c.Deleted)+len(c.Conflicts)+len(c.Refused)+len(c.ToProject) > 0 {
+		say(len(c.Conflicts)+len(c.Refused) > 0, "overwritten, deleted and refused versions are kept in %s", show(e.store))
+	}
+	if e.mirror != "" {
+		why := ""
+		if e.whyKept != "" {
+			why = " (" + oneLine(e.whyKept) + ")"
+		}
+		say(true, "the mirror is kept%s: %s", why, show(e.mirror))
+		say(true, "go on with: alca-mount sync %s, then alca-mount rm %s", e.session, e.session)
+	}
+	return out
+}
+
+func endLine(e ending) string {
+	c := e.changes
+	parts := []string{fmt.Sprintf("brought home: %d changed, %d deleted", len(c.ToProject), len(c.Deleted))}
+	if n := len(c.ToMirror); n > 0 {
+		parts = append(parts, fmt.Sprintf("to the mirror: %d", n))
+	}
+	if n := len(c.PendingDelete); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d deletions not carried", n))
+	}
+	return strings.Join(append(parts, "session "+e.session, humanTime(e.took)), " · ")
+}
+
+func noteItems(notes []autosync.PathNote) []string {
+	out := make([]string, len(notes))
+	for i, n := range notes {
+		out[i] = show(string(n.Path))
+		if n.Why != "" {
+			out[i] += "  " + oneLine(n.Why)
+		}
+		if n.Kept != "" {
+			out[i] += "  kept: " + show(n.Kept)
+		}
+	}
+	return out
+}
+
+func pathItems(paths []safety.RelPath) []string {
+	out := make([]string, len(paths))
+	for i, p := range paths {
+		out[i] = show(string(p))
+	}
+	return out
+}
+
+// tellEnd prints an ending: at most maxListed paths of a kind, then how many more there are and what lists them.
+func tellEnd(o *output, e ending) {
+	for _, b := range endBlocks(e) {
+		switch {
+		case b.urgent:
+			o.warn("%s", b.head)
+		case !o.quiet:
+			o.say("%s", b.head)
+		default:
+			continue
+		}
+		items := b.items
+		if len(items) > maxListed && !o.verbose && e.listAll != "" {
+			items = items[:maxListed]
+		}
+		for _, item := range items {
+			o.item(item)
+		}
+		if more := len(b.items) - len(items); more > 0 {
+			o.item(fmt.Sprintf("… and %d more: %s", more, e.listAll))
+		}
+	}
+}

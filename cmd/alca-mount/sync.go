@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+type syncFlags struct {
+	deletes, dryRun  bool
+	massDel, guarded bool
+}
+
+func (a *app) syncCommand() *cobra.Command {
+	flags := &syncFlags{}
+	c := &cobra.Command{
+		Use:   "sync SESSION [PATH…] [--delete] [--dry-run]",
+		Short: "Bring a mirror's changes home, once",
+		Long: `Bring changed and new files from the mirror of SESSION to its project; deletions only with --delete.
+PATHs are relative to the project; without any it is all of it. The mirror stays as it is.
+SESSION is an id, a unique prefix of one, a name, or a mirror's path.`,
+		Args:              args(1, -1, "a session, and paths"),
+		ValidArgsFunction: completeSession,
+		RunE: func(c *cobra.Command, args []string) error {
+			if (flags.massDel || flags.guarded) && a.getenv("ALCA_MOUNT_SESSION") != "" {
+				return fmt.Errorf("--allow-mass-delete and --allow-guarded are the user's to give: not inside a session (ALCA_MOUNT_SESSION is set)")
+			}
+			ctx, stop := interruptible(c.Context())
+			defer stop()
+			return stopped(ctx, a.sync(ctx, flags, args[0], args[1:]))
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&flags.deletes, "delete", false, "carry deletions too")
+	f.BoolVar(&flags.dryRun, "dry-run", false, "only tell what would be done")
+	f.BoolVar(&flags.massDel, "allow-mass-delete", false, "let mass deletions pass")
+	f.BoolVar(&flags.guarded, "allow-guarded", false, "let changes of files that host tools execute pass")
+	return c
+}
+
+func (a *app) sync(ctx context.Context, flags *syncFlags, spec string, paths []string) error {
+	began := time.Now()
+	s, err := a.takeSession(spec)
+	if err != nil {
+		return err
+	}
+	defer s.Unlock()
+	only, err := relPaths(s, paths)
+	if err != nil {
+		return err
+	}
+	m, err := attach(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	changes, err := a.once(ctx, m, autosync.Options{
+		Deletes: flags.deletes, Paths: only, OnlyToProject: true, DryRun: flags.dryRun,
+		AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded,
+	})
+	return a.syncTold(s, changes, flags.dryRun, time.Since(began), err)
+}
+
+// syncTold tells what was done, also where an error cut it short.
+func (a *app) syncTold(s *mirror.Session, changes autosync.Changes, dryRun bool, took time.Duration, err error) error {
+	if a.json {
+		if aerr := a.answer(changesJSON(changes)); err == nil {
+			err = aerr
+		}
+	} else {
+		tellSync(a.out(), s.ID, changes, dryRun, took)
+	}
+	if err == nil && (len(changes.Failed) > 0 || changes.Halted != "") {
+		return &exitError{code: exitPartly}
+	}
+	return err
+}
+
+func tellSync(o *output, session string, c autosync.Changes, dryRun bool, took time.Duration) {
+	if dryRun {
+		o.say("dry run: what follows was not done")
+	}
+	if o.verbose || dryRun {
+		tellPaths(o, "to the project", c.ToProject)
+	}
+	tellPaths(o, "deleted in the mirror only; --delete carries that", c.PendingDelete)
+	tellEnd(o, ending{session: session, changes: c, took: took, listAll: "alca-mount sync " + session + " --dry-run -v"})
+}
+
+func tellPaths(o *output, what string, paths []safety.RelPath) {
+	if len(paths) == 0 {
+		return
+	}
+	o.say("%s: %d", what, len(paths))
+	for _, item := range pathItems(paths) {
+		if !o.quiet {
+			o.item(item)
+		}
+	}
+}
+
+// relPaths reads paths relative to the project; absolute ones may lie in the project or in the mirror.
+func relPaths(s *mirror.Session, paths []string) ([]safety.RelPath, error) {
+	var out []safety.RelPath
+	for _, p := range paths {
+		rel := p
+		if filepath.IsAbs(p) {
+			rel = below(p, s.Project, s.Mirror)
+		}
+		parsed, err := safety.ParseRelPath(filepath.ToSlash(rel))
+		if err != nil {
+			return nil, fmt.Errorf("sync %s: expected a path relative to the project %s: %w", show(p), show(s.Project), err)
+		}
+		out = append(out, parsed)
+	}
+	return out, nil
+}
+
+// below returns p relative to the first of dirs that holds it, or p.
+func below(p string, dirs ...string) string {
+	for _, dir := range dirs {
+		if rel, err := filepath.Rel(dir, p); err == nil && filepath.IsLocal(rel) {
+			return rel
+		}
+	}
+	return p
+}
