@@ -2,38 +2,91 @@ package mirror
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/alca-mount/alca-mount/safety"
 )
 
 // Base is what both sides agreed on last, path by path. It is not safe for concurrent use.
 type Base struct {
-	entries map[safety.RelPath]Entry
+	index     map[safety.RelPath]uint32
+	chunks    [][]Entry // entry n is chunks[n/chunkLen][n%chunkLen]; chunks, so that growing never copies a million entries
+	used      uint32
+	free      []uint32
+	ownReadme bool // the README at the mirror's top is ours and not the project's
 }
 
+const chunkLen = 1024
+
 // NewBase returns an empty base.
-func NewBase() *Base { return &Base{entries: map[safety.RelPath]Entry{}} }
+func NewBase() *Base { return &Base{index: map[safety.RelPath]uint32{}} }
+
+// newBase returns an empty base with room for n entries.
+func newBase(n int) *Base { return &Base{index: make(map[safety.RelPath]uint32, n)} }
 
 // Get returns the entry of p; the zero Entry where there is none.
-func (b *Base) Get(p safety.RelPath) Entry { return b.entries[p] }
+func (b *Base) Get(p safety.RelPath) Entry {
+	n, ok := b.index[p]
+	if !ok {
+		return Entry{}
+	}
+	return *b.at(n)
+}
+
+func (b *Base) at(n uint32) *Entry { return &b.chunks[n/chunkLen][n%chunkLen] }
 
 // Put sets the entry of p; an entry whose State is absent removes it.
 func (b *Base) Put(p safety.RelPath, e Entry) {
-	if e.State.Absent() {
-		delete(b.entries, p)
-		return
+	n, ok := b.index[p]
+	switch {
+	case e.State.Absent() && !ok:
+	case e.State.Absent():
+		delete(b.index, p)
+		*b.at(n) = Entry{}
+		b.free = append(b.free, n)
+	case ok:
+		*b.at(n) = e
+	default:
+		n = b.slot()
+		b.index[p] = n
+		*b.at(n) = e
 	}
-	b.entries[p] = e
+}
+
+func (b *Base) slot() uint32 {
+	if last := len(b.free) - 1; last >= 0 {
+		n := b.free[last]
+		b.free = b.free[:last]
+		return n
+	}
+	if int(b.used) == len(b.chunks)*chunkLen {
+		b.chunks = append(b.chunks, make([]Entry, chunkLen))
+	}
+	b.used++
+	return b.used - 1
 }
 
 // Len is the number of entries.
-func (b *Base) Len() int { return len(b.entries) }
+func (b *Base) Len() int { return len(b.index) }
 
-// All yields the entries sorted by path, parents before children.
-func (b *Base) All() iter.Seq2[safety.RelPath, Entry] { return nil }
+// All yields the entries sorted by path as strings, which puts parents before children.
+// Put may be called meanwhile; paths added meanwhile are not yielded.
+func (b *Base) All() iter.Seq2[safety.RelPath, Entry] {
+	return func(yield func(safety.RelPath, Entry) bool) {
+		for _, p := range b.paths() {
+			n, ok := b.index[p]
+			if ok && !yield(p, *b.at(n)) {
+				return
+			}
+		}
+	}
+}
 
-// ReadBase reads what WriteTo wrote; a damaged file is an error.
-func ReadBase(file string) (*Base, error) { return nil, nil }
-
-// WriteFile writes the base durably to file.
-func (b *Base) WriteFile(file string) error { return nil }
+func (b *Base) paths() []safety.RelPath {
+	paths := make([]safety.RelPath, 0, len(b.index))
+	for p := range b.index {
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	return paths
+}

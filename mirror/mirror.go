@@ -7,6 +7,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
@@ -77,6 +78,7 @@ type Built struct {
 	Files, Dirs, Links int
 	Bytes              int64
 	Hidden, ReadOnly   int       // top-most hidden entries; read-only files
+	Unguarded          int       // read-only files that kept write bits, because the file system has no modes
 	Skipped            []Skipped // sorted by path
 	CopiedBy           safety.Method
 	Population         Population // Walk or Git: what was used
@@ -94,23 +96,17 @@ type Mirror struct {
 	Options Options
 }
 
-// Create builds a mirror of projectDir in mirrorDir ("": in the session's folder), which must not exist or be empty.
-// Entries that cannot be read and special files are left out and listed in Built.Skipped; they are no error.
-// On an error, what was built is removed again.
-func Create(ctx context.Context, projectDir, mirrorDir string, opts Options) (*Mirror, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Attach opens a mirror that Create made, with its base from the session; nothing is copied.
-func Attach(ctx context.Context, projectDir, mirrorDir string, opts Options) (*Mirror, error) {
-	return nil, errors.ErrUnsupported
-}
-
 // SaveBase writes the base to the session, durably.
-func (m *Mirror) SaveBase() error { return errors.ErrUnsupported }
+func (m *Mirror) SaveBase() error { return m.Base.WriteFile(baseFile(m.Session)) }
 
-// Remove removes the mirror's directory, not the session.
-func (m *Mirror) Remove(ctx context.Context) error { return errors.ErrUnsupported }
+// Remove removes the mirror's directory, not the session. It refuses a directory that does not carry the session's
+// marker, or is another than the one that was opened.
+func (m *Mirror) Remove(ctx context.Context) error {
+	if err := safety.RemoveMirror(ctx, m.Root, m.Session.ID); err != nil {
+		return fmt.Errorf("remove the mirror: %w", err)
+	}
+	return nil
+}
 
 // Close releases both roots.
-func (m *Mirror) Close() error { return nil }
+func (m *Mirror) Close() error { return errors.Join(m.Project.Close(), m.Root.Close()) }

@@ -3,6 +3,8 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/safety"
@@ -22,25 +24,195 @@ func (s Side) String() string { return [...]string{"project", "mirror"}[s] }
 // Found is one entry of a scan.
 type Found struct {
 	Info   safety.Info
-	Target string // of a symlink, as readlink gives it
+	Target string // of a symlink: on the mirror side as readlink gives it, on the project side as the mirror has it
 	Access dotfiles.Access
+	From   safety.RelPath // under FollowLinks: the project's file whose copy stands for the link here; else ""
 }
 
-// Tree is one side as a scan found it.
-type Tree struct {
-	Entries map[safety.RelPath]Found // mirrored entries; on the mirror side also the top-most hidden ones
-	Trouble []Skipped                // what could not be looked at; nothing may be concluded of these paths and below
+// Scan lists one side of the mirror, in parallel. On the project side it does not look into what the policy hides or
+// excludes; on the mirror side entries at hidden paths are listed (the top-most of each; not what lies below), excluded
+// ones are not. Under [Git], both sides are without what git ignores and does not track. .git is never listed: a copy
+// of it is not synced. Links of the project are listed as they are in the mirror ([DecideLink]). The marker is never
+// listed, nor is the README while it is ours.
+// An entry that vanishes while it is scanned is absent. A directory that can't be listed, or was replaced by something
+// else, is in Trouble; only a top that can't be listed is an error.
+func (m *Mirror) Scan(ctx context.Context, side Side) (*Tree, error) {
+	v := m.view(side)
+	only, err := m.population(ctx, side)
+	if err != nil {
+		return nil, err
+	}
+	v.only = only
+	return scan(ctx, v, m.Options.Workers)
 }
 
-// Scan lists one side, in parallel. On the project side it does not look into what the policy hides or excludes; on the
-// mirror side entries at hidden paths are listed (the top-most of each; not what lies below), excluded ones are not.
-// The marker and the README of ours are never listed.
-func Scan(ctx context.Context, root *safety.Root, side Side, policy *dotfiles.Policy, workers int) (*Tree, error) {
-	return nil, errors.ErrUnsupported
+func (m *Mirror) view(side Side) view {
+	root := m.Project
+	if side == MirrorSide {
+		root = m.Root
+	}
+	return view{root: root, side: side, policy: m.Policy, links: m.Options.Links, ownReadme: m.Base.ownReadme}
 }
 
-// Hash returns the content identity of the regular file p and the Info it had before and after; when it changed
-// meanwhile it is hashed again, a few times, and then the error wraps safety.ErrChanged.
-func Hash(ctx context.Context, root *safety.Root, p safety.RelPath) (Content, safety.Info, error) {
-	return Content{}, safety.Info{}, errors.ErrUnsupported
+// view is which entries of a side count.
+type view struct {
+	root      *safety.Root
+	side      Side
+	policy    *dotfiles.Policy
+	links     Links
+	only      filter // nil: all
+	ownReadme bool
+}
+
+// filter narrows a side down further than the policy.
+type filter func(p safety.RelPath, isDir bool) bool
+
+// scanJob is a directory to list.
+type scanJob struct {
+	path   safety.RelPath
+	access dotfiles.Access
+}
+
+// scanPart is what one worker found.
+type scanPart struct {
+	dirs    []listing
+	trouble []Skipped
+}
+
+type listing struct {
+	path    safety.RelPath
+	entries []named
+}
+
+func scan(ctx context.Context, v view, workers int) (*Tree, error) {
+	parts := make([]scanPart, workersOr(workers))
+	top := scanJob{path: safety.Top, access: dotfiles.Writable}
+	err := runPool(ctx, len(parts), top, func(worker int, job scanJob, push func(scanJob)) error {
+		err := parts[worker].list(v, job, push)
+		if err != nil && job.path != safety.Top {
+			parts[worker].note(job.path, err)
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("scan the %s: %w", v.side, err)
+	}
+	return joinParts(parts), nil
+}
+
+func joinParts(parts []scanPart) *Tree {
+	t := &Tree{dirs: map[safety.RelPath][]named{}}
+	for _, part := range parts {
+		for _, l := range part.dirs {
+			t.dirs[l.path] = l.entries
+			t.count += len(l.entries)
+		}
+		t.Trouble = append(t.Trouble, part.trouble...)
+	}
+	sortSkipped(t.Trouble)
+	return t
+}
+
+func (s *scanPart) note(p safety.RelPath, err error) {
+	s.trouble = append(s.trouble, Skipped{Path: p, Why: reason(err)})
+}
+
+// list lists one directory and pushes those below.
+func (s *scanPart) list(v view, job scanJob, push func(scanJob)) error {
+	d, err := v.root.OpenDir(job.path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	names, err := d.ReadDir()
+	if err != nil {
+		return err
+	}
+	out := listing{path: job.path, entries: make([]named, 0, len(names))}
+	for _, n := range names {
+		if v.ours(job.path, n.Name) {
+			continue
+		}
+		found, err := v.look(d, job, n)
+		if err != nil {
+			s.note(job.path.Join(n.Name), err)
+			continue
+		}
+		if found.Info.Kind == safety.Absent {
+			continue
+		}
+		out.entries = append(out.entries, named{n.Name, found})
+		if found.Info.Kind == safety.Directory && found.Access.Mirrored() {
+			push(scanJob{job.path.Join(n.Name), found.Access})
+		}
+	}
+	s.dirs = append(s.dirs, out)
+	return nil
+}
+
+// ours reports whether the entry belongs to the mirror and not to what is mirrored. While the README is ours, a
+// project file of that name, made later, does not cross either.
+func (v view) ours(dir safety.RelPath, name string) bool {
+	return dir == safety.Top && (name == safety.MarkerName || name == ReadmeName && v.ownReadme)
+}
+
+// look describes one entry; the zero Found is one that does not count.
+func (v view) look(d *safety.Dir, job scanJob, n safety.Dirent) (Found, error) {
+	if n.Kind != safety.Absent && !v.counts(job, n.Name, n.Kind) { // no lstat for what is left out
+		return Found{}, nil
+	}
+	info, err := d.Lstat(n.Name)
+	if err != nil || info.Kind == safety.Absent {
+		return Found{}, err
+	}
+	// RACE: a name may be another kind of entry by now than readdir said; the access is of what lstat saw.
+	if info.Kind != n.Kind && !v.counts(job, n.Name, info.Kind) {
+		return Found{}, nil
+	}
+	found := Found{Info: info, Access: v.access(job, n.Name, info.Kind)}
+	if info.Kind != safety.Symlink {
+		return found, nil
+	}
+	found.Target, err = d.Readlink(n.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Found{}, nil
+	}
+	if err != nil {
+		return Found{}, err
+	}
+	return v.asMirrored(job.path.Join(n.Name), found)
+}
+
+func (v view) access(job scanJob, name string, kind safety.Kind) dotfiles.Access {
+	return v.policy.AccessBelow(string(job.path), job.access, name, kind == safety.Directory)
+}
+
+func (v view) counts(job scanJob, name string, kind safety.Kind) bool {
+	return v.shows(v.access(job, name, kind)) &&
+		(v.only == nil || v.only(job.path.Join(name), kind == safety.Directory))
+}
+
+// shows reports whether entries of an access are listed on the side.
+func (v view) shows(access dotfiles.Access) bool {
+	switch access {
+	case dotfiles.Excluded, dotfiles.OneWay:
+		return false
+	case dotfiles.Hidden:
+		return v.side == MirrorSide
+	}
+	return true
+}
+
+// reason is an error as a user reads it beside its path.
+func reason(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "permission denied"
+	case errors.Is(err, fs.ErrNotExist):
+		return "vanished"
+	case errors.Is(err, safety.ErrChanged):
+		return "changed meanwhile"
+	}
+	return err.Error()
 }

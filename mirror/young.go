@@ -1,0 +1,32 @@
+package mirror
+
+import (
+	"time"
+
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// A stamp that is younger than two ticks of its file system's clock proves nothing: a change within the same tick
+// leaves it as it is. A project entry that young gets the zero stamp in the base, so that it is looked at again; a
+// mirror's entries are all young when it is built, so Create returns no sooner than two ticks after the last of them.
+const (
+	fineTick   = 10 * time.Millisecond // the longest tick of a Linux kernel (HZ=100) and of Windows' NTFS
+	coarseTick = 2 * time.Second       // FAT; ext3, HFS+ and old NFS have one second
+)
+
+// young reports whether an entry that was looked at at now, in nanoseconds, may change without moving its stamp.
+func young(i safety.Info, now int64) bool {
+	changed := max(i.Mtime, i.Ctime)
+	if i.Kind == safety.Directory { // its stamp has no times
+		return false
+	}
+	return changed > now-2*int64(tickOf(i))
+}
+
+// tickOf guesses the clock's tick from the times of an entry: whole seconds are the mark of a coarse one.
+func tickOf(i safety.Info) time.Duration {
+	if i.Mtime%int64(time.Second) == 0 && i.Ctime%int64(time.Second) == 0 {
+		return coarseTick
+	}
+	return fineTick
+}
