@@ -168,7 +168,7 @@ func (c *copier) copyObjectFile(dst, src *safety.Dir, name string) error {
 	if err != nil {
 		return fmt.Errorf("make object file %s: %w", name, err)
 	}
-	copied, err := safety.CopyContent(c.ctx, out, in)
+	copied, err := c.dst.Copier().CopyContent(c.ctx, out, in)
 	if err := errors.Join(err, out.Close()); err != nil {
 		return fmt.Errorf("copy object file %s: %w", name, err)
 	}
