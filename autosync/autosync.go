@@ -5,11 +5,8 @@
 package autosync
 
 import (
-	"context"
-	"errors"
 	"time"
 
-	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
 
@@ -85,17 +82,4 @@ type Options struct {
 	AllowMassDelete bool
 	AllowGuarded    bool
 	Events          func(Event) // called in order, from one goroutine at a time; nil: none
-}
-
-// Once compares both sides with the base and brings them into step, once.
-// Trouble with a path is reported in Changes.Failed and the rest goes on; an error means that nothing more could be done.
-// When ctx ends it stops between two files and returns what was done with ctx's error.
-func Once(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, error) {
-	return Changes{}, errors.ErrUnsupported
-}
-
-// SyncBack brings changed and new writable files from the mirror to the project, base-aware, and never deletes.
-// With paths it does so for those only. It returns how many files it wrote; when ctx ends, the count so far and ctx's error.
-func SyncBack(ctx context.Context, m *mirror.Mirror, paths ...string) (int, error) {
-	return 0, errors.ErrUnsupported
 }

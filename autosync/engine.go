@@ -1,0 +1,236 @@
+package autosync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/alca-mount/alca-mount/autosync/internal/journal"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// engine does what plans say, for one mirror, one step at a time.
+type engine struct {
+	m       *mirror.Mirror
+	opts    Options
+	journal *journal.Journal
+	history *history
+	stores  [2]*safety.Store // by side: where new content is staged and displaced content goes
+	seq     uint64
+	view    *view
+	changes Changes
+
+	unlocked map[safety.RelPath]safety.Info // mirror directories made writable for a step
+	modes    []finalMode                    // directories whose mode is set when they are full
+	dirty    map[sidePath]bool              // directories whose names have to be made durable
+	again    []PathNote                     // what changed under our hands: to be looked at again
+}
+
+type sidePath struct {
+	side mirror.Side
+	path safety.RelPath
+}
+
+type finalMode struct {
+	sidePath
+	mode uint32
+}
+
+// openEngine opens a mirror's journal and stores. The caller has the session's lock.
+func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
+	e := &engine{m: m, opts: opts, unlocked: map[safety.RelPath]safety.Info{}, dirty: map[sidePath]bool{}}
+	dir := m.Session.Dir()
+	for side, root := range [...]*safety.Root{m.Project, m.Root} {
+		// Only the project and the store are worth waiting for a disk: a mirror can be built again.
+		durable := mirror.Side(side) == mirror.ProjectSide
+		folder := filepath.Join(dir, [...]string{"store", "mirror-store"}[side])
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return nil, fmt.Errorf("make the store: %w", err)
+		}
+		store, err := safety.OpenStore(root, durable, m.Session.ID, folder)
+		if err != nil {
+			return nil, fmt.Errorf("open the %s's store: %w", mirror.Side(side), err)
+		}
+		e.stores[side] = store
+	}
+	if err := e.recordStores(); err != nil {
+		return nil, err
+	}
+	var err error
+	e.journal, e.history, err = openJournal(filepath.Join(dir, "journal"), m.Base)
+	if err != nil {
+		return nil, err
+	}
+	e.seq = e.history.lastSeq
+	return e, nil
+}
+
+// recordStores remembers where displaced files are: a store may lie on another mount than the session.
+func (e *engine) recordStores() error {
+	stores := [2]string{e.stores[0].Path(), e.stores[1].Path()}
+	if e.m.Session.Stores == stores {
+		return nil
+	}
+	e.m.Session.Stores = stores
+	return e.m.Session.Save()
+}
+
+// close makes all durable and gives the journal back.
+func (e *engine) close() error {
+	return errors.Join(e.relock(), e.syncDirs(), e.journal.Close())
+}
+
+func (e *engine) root(side mirror.Side) *safety.Root {
+	if side == mirror.ProjectSide {
+		return e.m.Project
+	}
+	return e.m.Root
+}
+
+func (e *engine) tree(side mirror.Side) *mirror.Tree {
+	if side == mirror.ProjectSide {
+		return e.view.project
+	}
+	return e.view.mirrored
+}
+
+func other(side mirror.Side) mirror.Side { return 1 - side }
+
+func (e *engine) nextSeq() uint64 {
+	e.seq++
+	return e.seq
+}
+
+// verify looks whether both roots are what they were and the mirror still carries our marker.
+// Nothing may be deleted on either side when one is not.
+func (e *engine) verify() error {
+	if err := e.m.Project.Verify(); err != nil {
+		return fmt.Errorf("the project: %w", err)
+	}
+	if err := e.m.Root.Verify(); err != nil {
+		return fmt.Errorf("the mirror: %w", err)
+	}
+	session, err := safety.ReadMarker(e.m.Root)
+	if err != nil {
+		return fmt.Errorf("the mirror: %w", err)
+	}
+	if session != e.m.Session.ID {
+		return fmt.Errorf("the mirror is marked as that of session %s: %w", session, safety.ErrGone)
+	}
+	return nil
+}
+
+func (e *engine) emit(t EventType, p safety.RelPath, d Direction, reason, kept string) {
+	if e.opts.Events != nil {
+		e.opts.Events(Event{Time: time.Now(), Type: t, Session: e.m.Session.ID, Path: p, Direction: d, Reason: reason, Kept: kept})
+	}
+}
+
+// fail notes what went wrong at a path; the rest goes on. A path that changed under our hands is looked at again.
+func (e *engine) fail(p safety.RelPath, err error) {
+	n := PathNote{Path: p, Why: err.Error()}
+	if errors.Is(err, safety.ErrChanged) {
+		e.again = append(e.again, n)
+		return
+	}
+	e.changes.Failed = append(e.changes.Failed, n)
+}
+
+// run does a plan. It returns an error only when nothing more can be done: ctx is done or a root is gone.
+func (e *engine) run(ctx context.Context, pl plan) error {
+	e.moveBase(pl)
+	if err := e.each(ctx, pl.clear, e.clear); err != nil {
+		return err
+	}
+	if err := e.putAll(ctx, pl.put); err != nil {
+		return err
+	}
+	return e.each(ctx, pl.remove, e.remove)
+}
+
+// each does removals: only while both roots are what they were.
+func (e *engine) each(ctx context.Context, steps []step, do func(step) error) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	if err := e.verify(); err != nil {
+		return err
+	}
+	for _, s := range steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := do(s); err != nil {
+			e.fail(s.path, err)
+		}
+	}
+	return nil
+}
+
+// moveBase records what both sides agree on already.
+func (e *engine) moveBase(pl plan) {
+	for _, p := range pl.adopt {
+		e.setBase(p, mirror.Entry{
+			State:   e.view.state(p),
+			Project: mirror.StampOf(e.view.project.Get(p).Info),
+			Mirror:  mirror.StampOf(e.view.mirrored.Get(p).Info),
+		})
+	}
+	for _, p := range pl.forget {
+		e.setBase(p, mirror.Entry{})
+	}
+}
+
+func (e *engine) setBase(p safety.RelPath, entry mirror.Entry) {
+	e.m.Base.Put(p, entry)
+	e.append(record{Type: recordBase, Path: []byte(p), Base: &entry})
+}
+
+// append adds a record to the journal's buffer. Encoding our own types can't fail.
+func (e *engine) append(r record) {
+	if err := e.journal.Append(r); err != nil {
+		panic("BUG: " + err.Error())
+	}
+}
+
+// intend announces calls, durably when they touch the project.
+func (e *engine) intend(durable bool, rs ...record) error {
+	for _, r := range rs {
+		r.Type = recordIntent
+		e.append(r)
+	}
+	return e.journal.Flush(durable)
+}
+
+// done records the end of a call and the base since then.
+func (e *engine) done(s step, seq uint64, entry mirror.Entry, kept string) {
+	e.m.Base.Put(s.path, entry)
+	r := record{Type: recordDone, Seq: seq, Side: s.side, Path: []byte(s.path), Kept: kept}
+	if !entry.State.Absent() {
+		r.Base = &entry
+	}
+	e.append(r)
+	e.dirty[sidePath{s.side, s.path.Dir()}] = true
+	if s.side == mirror.ProjectSide {
+		e.history.placed[s.path] = fileID{entry.Project.Dev, entry.Project.Ino}
+	}
+}
+
+// syncDirs makes the names in the project's changed directories durable.
+func (e *engine) syncDirs() error {
+	var errs []error
+	for d := range e.dirty {
+		if d.side != mirror.ProjectSide {
+			continue
+		}
+		if err := e.m.Project.Sync(d.path); err != nil && !isAbsent(err) {
+			errs = append(errs, err)
+		}
+	}
+	clear(e.dirty)
+	return errors.Join(errs...)
+}

@@ -1,0 +1,284 @@
+package autosync
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"runtime"
+	"slices"
+
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+	"golang.org/x/sync/errgroup"
+)
+
+// view is both sides as one pass saw them.
+type view struct {
+	project, mirrored *mirror.Tree
+	looks             []look // only paths at which a side moved, sorted
+	trouble           []PathNote
+	startFiles        int
+}
+
+// lookAround scans both sides and looks at every path whose stamps moved since the base.
+func lookAround(ctx context.Context, m *mirror.Mirror) (*view, error) {
+	v := &view{}
+	var err error
+	if v.project, err = m.Scan(ctx, mirror.ProjectSide); err != nil {
+		return nil, err
+	}
+	if v.mirrored, err = m.Scan(ctx, mirror.MirrorSide); err != nil {
+		return nil, err
+	}
+	l := looker{m: m, view: v}
+	moved := l.moved()
+	v.looks = make([]look, len(moved))
+	errs := make([]error, len(moved))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, p := range moved {
+		g.Go(func() error {
+			v.looks[i], errs[i] = l.look(ctx, p)
+			return ctx.Err()
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	v.dropFailed(errs)
+	return v, l.trace(ctx)
+}
+
+// dropFailed takes paths out that could not be looked at: nothing may be concluded of them.
+func (v *view) dropFailed(errs []error) {
+	good := v.looks[:0]
+	for i, err := range errs {
+		if err != nil {
+			v.trouble = append(v.trouble, PathNote{Path: v.looks[i].path, Why: err.Error()})
+			continue
+		}
+		good = append(good, v.looks[i])
+	}
+	v.looks = good
+}
+
+// state is what both sides of an adopted path are.
+func (v *view) state(p safety.RelPath) mirror.State {
+	i, ok := slices.BinarySearchFunc(v.looks, p, func(lk look, p safety.RelPath) int { return cmp.Compare(lk.path, p) })
+	if !ok {
+		return mirror.State{}
+	}
+	return v.looks[i].project
+}
+
+type looker struct {
+	m *mirror.Mirror
+	*view
+}
+
+// moved lists the paths at which a stamp differs from the base's, sorted, and counts the base's files.
+func (l *looker) moved() []safety.RelPath {
+	paths := map[safety.RelPath]bool{}
+	for p, e := range l.m.Base.All() {
+		if e.State.Kind == safety.File {
+			l.startFiles++
+		}
+		if !l.unknown(p) && (mirror.StampOf(l.project.Get(p).Info) != e.Project || mirror.StampOf(l.mirrored.Get(p).Info) != e.Mirror) {
+			paths[p] = true
+		}
+	}
+	for _, t := range []*mirror.Tree{l.project, l.mirrored} {
+		for p := range t.All() {
+			if l.m.Base.Get(p).State.Absent() && !l.unknown(p) {
+				paths[p] = true
+			}
+		}
+	}
+	l.noteTrouble(l.project, "in the project: ")
+	l.noteTrouble(l.mirrored, "in the mirror: ")
+	return slices.Sorted(maps.Keys(paths))
+}
+
+// unknown reports whether p could not be looked at on some side.
+func (l *looker) unknown(p safety.RelPath) bool {
+	for _, t := range []*mirror.Tree{l.project, l.mirrored} {
+		for _, bad := range t.Trouble {
+			if p.In(bad.Path) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// noteTrouble reports what could not be looked at and concerns syncing: what was not readable when the mirror was built,
+// and is not in it, does not.
+func (l *looker) noteTrouble(t *mirror.Tree, where string) {
+	for _, bad := range t.Trouble {
+		concerned := t == l.mirrored || !l.m.Base.Get(bad.Path).State.Absent() || l.mirrored.Get(bad.Path).Info.Kind != safety.Absent
+		if concerned {
+			l.trouble = append(l.trouble, PathNote{Path: bad.Path, Why: where + bad.Why})
+		}
+	}
+}
+
+func (l *looker) look(ctx context.Context, p safety.RelPath) (look, error) {
+	base := l.m.Base.Get(p)
+	lk := look{path: p, base: base.State}
+	pf, mf := l.project.Get(p), l.mirrored.Get(p)
+	lk.access = l.access(p, base.State.Kind, pf, mf)
+	if !lk.access.Mirrored() {
+		pf = mirror.Found{} // what is hidden is not looked at
+	}
+	c := comparison{ctx: ctx, path: p, base: base}
+	c.sides[mirror.ProjectSide] = sideNow{root: l.m.Project, found: pf, moved: mirror.StampOf(pf.Info) != base.Project}
+	c.sides[mirror.MirrorSide] = sideNow{root: l.m.Root, found: mf, moved: mirror.StampOf(mf.Info) != base.Mirror}
+	var err error
+	if lk.base, lk.project, lk.mirrored, err = c.states(); err != nil {
+		return lk, err
+	}
+	l.lookAtLinks(&lk, pf, mf)
+	if lk.project.Kind == safety.Directory && lk.mirrored.Kind != safety.Directory {
+		lk.hiddenBelow = l.hidesBelow(p)
+	}
+	return lk, nil
+}
+
+// access is the strictest of what the path is on any side: a rule may be for directories alone.
+func (l *looker) access(p safety.RelPath, baseKind safety.Kind, pf, mf mirror.Found) dotfiles.Access {
+	access := dotfiles.Writable
+	for _, kind := range []safety.Kind{baseKind, pf.Info.Kind, mf.Info.Kind} {
+		if kind != safety.Absent {
+			access = min(access, l.m.Policy.Access(string(p), kind == safety.Directory))
+		}
+	}
+	return access
+}
+
+// lookAtLinks makes a project link comparable with its mirror copy and bars what may not cross.
+func (l *looker) lookAtLinks(lk *look, pf, mf mirror.Found) {
+	if !lk.access.Mirrored() {
+		return
+	}
+	mode, real := l.m.Options.Links, l.m.Project.Path()
+	if lk.project.Kind == safety.Symlink {
+		v := mirror.DecideLink(l.m.Project, l.m.Policy, mode, real, lk.path, pf.Target)
+		switch {
+		case v.Action == mirror.KeepLink:
+			lk.project.Target = v.Target
+		case lk.base.Kind == safety.File: // followed: the mirror has a copy of the file that the link leads to
+			lk.project, lk.barred = lk.base, "a copy of a linked file: change the file that the link leads to"
+		default:
+			lk.project, lk.barred = mirror.State{}, "the project has a link there that was left out"
+		}
+	}
+	if lk.mirrored.Kind == safety.Symlink && lk.mirrored != lk.base {
+		if mode != mirror.KeepLinks {
+			lk.barred = "links do not cross"
+			return
+		}
+		v := mirror.DecideLink(l.m.Root, l.m.Policy, mode, l.m.Root.Path(), lk.path, mf.Target)
+		if v.Action != mirror.KeepLink || v.Target != mf.Target {
+			lk.barred = orElse(v.Why, "a link with an absolute target")
+		}
+	}
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// hidesBelow reports whether the project's directory holds something, at any depth, that the scan left out.
+func (l *looker) hidesBelow(p safety.RelPath) bool {
+	d, err := l.m.Project.OpenDir(p)
+	if err != nil {
+		return true // cannot tell: the safe side
+	}
+	defer d.Close()
+	names, err := d.ReadDir()
+	if err != nil {
+		return true
+	}
+	for _, n := range names {
+		child := p.Join(n.Name)
+		switch l.project.Get(child).Info.Kind {
+		case safety.Absent:
+			return true
+		case safety.Directory:
+			if l.hidesBelow(child) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// trace finds out where files went that are gone in the mirror.
+func (l *looker) trace(ctx context.Context) error {
+	gone := map[fileID]*look{}
+	for i := range l.looks {
+		lk := &l.looks[i]
+		if lk.base.Kind == safety.File && lk.mirrored.Absent() && lk.access == dotfiles.Writable {
+			s := l.m.Base.Get(lk.path).Mirror
+			gone[fileID{s.Dev, s.Ino}] = lk
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	for i := range l.looks {
+		p := l.looks[i].path
+		info := l.mirrored.Get(p).Info
+		if lk := gone[fileID{info.Dev, info.Ino}]; lk != nil && info.Kind == safety.File {
+			lk.movedTo, lk.stranded = p, l.looks[i].access != dotfiles.Writable
+		}
+	}
+	return l.traceUnseen(ctx, gone)
+}
+
+type fileID struct{ dev, ino uint64 }
+
+// traceUnseen looks for gone files where a scan of the mirror does not: below hidden and excluded directories.
+func (l *looker) traceUnseen(ctx context.Context, gone map[fileID]*look) error {
+	return walkUnseen(ctx, l.m.Root, l.mirrored, safety.Top, func(p safety.RelPath, info safety.Info) {
+		if lk := gone[fileID{info.Dev, info.Ino}]; lk != nil && info.Kind == safety.File {
+			lk.movedTo, lk.stranded = p, true
+		}
+	})
+}
+
+// walkUnseen calls visit for everything in the directory at and below it that the scan does not list.
+func walkUnseen(ctx context.Context, root *safety.Root, seen *mirror.Tree, at safety.RelPath, visit func(safety.RelPath, safety.Info)) error {
+	d, err := root.OpenDir(at)
+	if err != nil {
+		return nil // gone or unreadable: nothing was found there
+	}
+	defer d.Close()
+	names, err := d.ReadDir()
+	if err != nil {
+		return nil
+	}
+	for _, n := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		child := at.Join(n.Name)
+		info, err := d.Lstat(n.Name)
+		if err != nil {
+			continue
+		}
+		if found := seen.Get(child); found.Info.Kind == safety.Absent || !found.Access.Mirrored() {
+			visit(child, info)
+		}
+		if info.Kind == safety.Directory {
+			if err := walkUnseen(ctx, root, seen, child, visit); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

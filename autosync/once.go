@@ -1,0 +1,225 @@
+package autosync
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/alca-mount/alca-mount/autosync/internal/journal"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// maxRounds is how often a pass is begun anew because files changed under its hands.
+const maxRounds = 4
+
+// Once compares both sides with the base and brings them into step, once.
+//
+// Trouble with a path is reported in Changes.Failed and the rest goes on; an error means that nothing more could be done.
+// When a root is gone, was replaced or is suddenly empty, nothing is done: Changes.Halted says why and the error wraps
+// safety.ErrGone. When ctx ends, Once stops between two files and returns what was done with ctx's error.
+// The caller has the session's lock.
+func Once(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, error) {
+	if opts.DryRun {
+		return preview(ctx, m, opts)
+	}
+	e, err := openEngine(m, opts)
+	if err != nil {
+		return Changes{}, err
+	}
+	err = errors.Join(e.rounds(ctx), e.close())
+	return e.result(), err
+}
+
+// SyncBack brings changed and new writable files from the mirror to the project, base-aware, and never deletes.
+// With paths it does so for those only. It returns how many files it wrote; when ctx ends, the count so far and ctx's error.
+func SyncBack(ctx context.Context, m *mirror.Mirror, paths ...string) (int, error) {
+	opts := Options{OnlyToProject: true}
+	for _, s := range paths {
+		p, err := safety.ParseRelPath(s)
+		if err != nil {
+			return 0, err
+		}
+		opts.Paths = append(opts.Paths, p)
+	}
+	changes, err := Once(ctx, m, opts)
+	if err == nil {
+		err = changes.Err()
+	}
+	return len(changes.ToProject), err
+}
+
+// Err joins what failed; nil when nothing did.
+func (c Changes) Err() error {
+	var errs []error
+	for _, f := range c.Failed {
+		errs = append(errs, errors.New(f.Why))
+	}
+	return errors.Join(errs...)
+}
+
+func (e *engine) rounds(ctx context.Context) error {
+	for range maxRounds {
+		pl, err := e.look(ctx)
+		if err != nil {
+			return e.halt(err)
+		}
+		e.again = nil
+		if err := e.run(ctx, pl); err != nil {
+			return e.halt(err)
+		}
+		if len(e.again) == 0 {
+			return nil
+		}
+	}
+	e.changes.Failed = append(e.changes.Failed, e.again...)
+	return nil
+}
+
+// look sees what both sides are and plans. What is only reported replaces the reports of the round before.
+func (e *engine) look(ctx context.Context) (plan, error) {
+	if err := e.verify(); err != nil {
+		return plan{}, err
+	}
+	v, err := lookAround(ctx, e.m)
+	if err != nil {
+		return plan{}, err
+	}
+	e.view = v
+	if err := v.checkEmptied(e.m.Base.Len(), e.opts.AllowMassDelete); err != nil {
+		return plan{}, err
+	}
+	pl := makePlan(v.looks, limitsFor(e.opts, v.startFiles))
+	e.changes.adoptNotes(pl, v.trouble)
+	return pl, nil
+}
+
+// checkEmptied refuses to conclude from an empty side that everything was deleted.
+func (v *view) checkEmptied(base int, allowed bool) error {
+	switch {
+	case base == 0:
+		return nil
+	case v.project.Len() == 0:
+		return fmt.Errorf("the project is suddenly empty: %w", safety.ErrGone)
+	case v.mirrored.Len() == 0 && !allowed:
+		return fmt.Errorf("the mirror is suddenly empty (--allow-mass-delete lets that pass): %w", safety.ErrGone)
+	}
+	return nil
+}
+
+// halt notes that a root is gone.
+func (e *engine) halt(err error) error {
+	if errors.Is(err, safety.ErrGone) || errors.Is(err, safety.ErrNoMarker) {
+		e.changes.Halted = err.Error()
+		e.emit(Halted, "", 0, err.Error(), "")
+		if !errors.Is(err, safety.ErrGone) {
+			err = fmt.Errorf("%w: %w", safety.ErrGone, err)
+		}
+	}
+	return err
+}
+
+func limitsFor(o Options, startFiles int) limits {
+	l := limits{deletes: o.Deletes, toMirror: !o.OnlyToProject, allowMassDelete: o.AllowMassDelete, startFiles: startFiles}
+	if len(o.Paths) > 0 {
+		l.selected = func(p safety.RelPath) bool {
+			return slices.ContainsFunc(o.Paths, func(dir safety.RelPath) bool { return p.In(dir) })
+		}
+	}
+	return l
+}
+
+// adoptNotes takes over what a plan only reports.
+func (c *Changes) adoptNotes(pl plan, trouble []PathNote) {
+	c.Held, c.Orphans, c.PendingDelete = pl.held, pl.orphans, paths(pl.pending)
+	c.Refused = append(slices.DeleteFunc(c.Refused, func(n PathNote) bool { return n.Kept == "" && !strings.HasPrefix(n.Why, "read-only: the") }), pl.refused...)
+	c.Failed = slices.Clone(trouble)
+}
+
+func paths(notes []PathNote) []safety.RelPath {
+	var out []safety.RelPath
+	for _, n := range notes {
+		out = append(out, n.Path)
+	}
+	return out
+}
+
+// result is what was done, sorted, with what is left in the mirror's excluded directories.
+func (e *engine) result() Changes {
+	c := e.changes
+	c.NewInExcluded = newInExcluded(e.m)
+	c.sort()
+	return c
+}
+
+func (c *Changes) sort() {
+	for _, list := range []*[]safety.RelPath{&c.ToProject, &c.ToMirror, &c.PendingDelete, &c.NewInExcluded} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	for _, list := range []*[]PathNote{&c.Deleted, &c.Conflicts, &c.Refused, &c.Held, &c.Orphans, &c.Failed} {
+		slices.SortStableFunc(*list, func(a, b PathNote) int { return cmp.Compare(a.Path, b.Path) })
+	}
+}
+
+// newInExcluded names the build directories that the agent filled: they never cross and go with the mirror.
+func newInExcluded(m *mirror.Mirror) []safety.RelPath {
+	var out []safety.RelPath
+	for _, name := range []safety.RelPath{"build", "env", "out"} {
+		info, err := m.Root.Lstat(name)
+		if err == nil && info.Kind == safety.Directory && !m.Policy.Access(string(name), true).Mirrored() {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// preview says what Once would do.
+func preview(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, error) {
+	if err := journal.Read(filepath.Join(m.Session.Dir(), "journal"), func(r record) error {
+		(&history{placed: map[safety.RelPath]fileID{}}).replay(m.Base, r)
+		return nil
+	}); err != nil {
+		return Changes{}, err
+	}
+	v, err := lookAround(ctx, m)
+	if err != nil {
+		return Changes{}, err
+	}
+	var c Changes
+	if err := v.checkEmptied(m.Base.Len(), opts.AllowMassDelete); err != nil {
+		c.Halted = err.Error()
+		return c, err
+	}
+	pl := makePlan(v.looks, limitsFor(opts, v.startFiles))
+	c.adoptNotes(pl, v.trouble)
+	for _, s := range slices.Concat(pl.clear, pl.put, pl.remove) {
+		c.foresee(s)
+	}
+	c.NewInExcluded = newInExcluded(m)
+	c.sort()
+	return c, nil
+}
+
+func (c *Changes) foresee(s step) {
+	note := PathNote{Path: s.path, Why: s.action.String()}
+	if s.keep == keepConflict && !s.from.Absent() {
+		c.Conflicts = append(c.Conflicts, note)
+	}
+	if s.side == mirror.MirrorSide && (s.action == RestoreMirror || s.keep == keepRefused) {
+		c.Refused = append(c.Refused, note)
+	}
+	switch {
+	case s.to.Kind == safety.Directory || s.to.Absent() && s.from.Kind == safety.Directory:
+	case s.side == mirror.MirrorSide:
+		c.ToMirror = append(c.ToMirror, s.path)
+	case s.to.Absent():
+		c.Deleted = append(c.Deleted, note)
+	default:
+		c.ToProject = append(c.ToProject, s.path)
+	}
+}

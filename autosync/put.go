@@ -1,0 +1,217 @@
+package autosync
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+	"golang.org/x/sync/errgroup"
+)
+
+// batchSize is how many files share one sync of the journal.
+const batchSize = 64
+
+// putAll makes directories, then files and links in batches: a batch is staged in parallel, announced by one durable
+// write of the journal, and placed.
+func (e *engine) putAll(ctx context.Context, steps []step) error {
+	var files []step
+	for _, s := range steps {
+		switch {
+		case s.to.Kind == safety.Directory:
+			if err := e.makeDir(s); err != nil {
+				e.fail(s.path, err)
+			}
+		case onlyExec(s):
+			if err := e.chmod(s); err != nil {
+				e.fail(s.path, err)
+			}
+		default:
+			files = append(files, s)
+		}
+	}
+	for len(files) > 0 {
+		n := min(batchSize, len(files))
+		if err := e.putBatch(ctx, files[:n]); err != nil {
+			return err
+		}
+		files = files[n:]
+	}
+	return nil
+}
+
+// onlyExec reports whether a step changes nothing but the execute bit.
+func onlyExec(s step) bool {
+	a, b := s.from, s.to
+	a.Exec, b.Exec = false, false
+	return s.from.Kind == safety.File && a == b && s.from != s.to
+}
+
+// pending is a step whose content is staged.
+type pending struct {
+	step
+	staged *safety.Staged
+	source safety.Info // of the side that it comes from
+}
+
+func (e *engine) putBatch(ctx context.Context, steps []step) error {
+	for _, s := range steps {
+		e.unlock(s.side, s.path.Dir())
+	}
+	staged := make([]*pending, len(steps))
+	errs := make([]error, len(steps))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(4 * runtime.GOMAXPROCS(0)) // staging waits for the disk most of the time
+	for i, s := range steps {
+		seq := e.nextSeq()
+		g.Go(func() error {
+			staged[i], errs[i] = e.stage(gctx, seq, s)
+			return gctx.Err()
+		})
+	}
+	if err := g.Wait(); err != nil {
+		discardAll(staged)
+		return err
+	}
+	defer discardAll(staged) // no-op for what was placed
+	if err := e.announce(staged); err != nil {
+		return err
+	}
+	for i, s := range steps {
+		err := errs[i]
+		if err == nil {
+			err = e.place(staged[i])
+		}
+		if err != nil {
+			e.fail(s.path, err)
+		}
+	}
+	return nil
+}
+
+func discardAll(staged []*pending) {
+	for _, p := range staged {
+		if p != nil {
+			_ = p.staged.Discard() // what is left in the store is removed with it
+		}
+	}
+}
+
+// announce writes the intents of a batch.
+func (e *engine) announce(staged []*pending) error {
+	var intents []record
+	durable := false
+	for _, p := range staged {
+		if p == nil {
+			continue
+		}
+		expect, info := mirror.StampOf(e.tree(p.side).Get(p.path).Info), mirror.StampOf(p.staged.Info())
+		intents = append(intents, record{Seq: p.staged.Seq(), Op: p.staged.Placing().String(), Side: p.side, Path: []byte(p.path), Expect: &expect, Staged: &info})
+		durable = durable || p.side == mirror.ProjectSide
+	}
+	if len(intents) == 0 {
+		return nil
+	}
+	return e.intend(durable, intents...)
+}
+
+// stage copies the source's version to where one call can place it.
+func (e *engine) stage(ctx context.Context, seq uint64, s step) (*pending, error) {
+	expect := e.expectation(s)
+	store := e.stores[s.side]
+	if s.to.Kind == safety.Symlink {
+		st, err := store.StageLink(seq, s.to.Target, s.path, expect)
+		if err != nil {
+			return nil, err
+		}
+		return &pending{step: s, staged: st, source: e.tree(other(s.side)).Get(s.path).Info}, nil
+	}
+	src, info, err := e.openSource(s)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	var st *safety.Staged
+	if shape := e.shape(s, info); expect.Kind == safety.Absent {
+		st, err = store.StageNew(ctx, seq, src, shape, s.path)
+	} else {
+		st, err = store.StageReplacement(ctx, seq, src, shape, s.path, expect)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if after, err := safety.Stat(src); err != nil || mirror.StampOf(after) != mirror.StampOf(info) {
+		_ = st.Discard()
+		return nil, fmt.Errorf("copy %s: %w", s.path, safety.ErrChanged)
+	}
+	return &pending{step: s, staged: st, source: info}, nil
+}
+
+// expectation is what the step will displace: nothing where it was cleared away before.
+func (e *engine) expectation(s step) safety.Info {
+	if s.from.Absent() {
+		return safety.Info{}
+	}
+	return e.tree(s.side).Get(s.path).Info
+}
+
+// openSource opens the version to carry, which must still be the one that was decided on.
+func (e *engine) openSource(s step) (*os.File, safety.Info, error) {
+	from := other(s.side)
+	f, info, err := e.root(from).Open(s.path)
+	if err != nil {
+		return nil, info, err
+	}
+	if mirror.StampOf(info) != mirror.StampOf(e.tree(from).Get(s.path).Info) {
+		f.Close()
+		return nil, info, fmt.Errorf("open %s: %w", s.path, safety.ErrChanged)
+	}
+	return f, info, nil
+}
+
+// shape is how the placed file is to look. The mirror follows the project's mode, without write bits where the agent
+// may not write; the project's files keep their own mode but for the execute bits.
+func (e *engine) shape(s step, source safety.Info) safety.Shape {
+	shape := safety.Shape{Mode: source.Mode & 0o777, Mtime: source.Mtime}
+	if s.side == mirror.MirrorSide {
+		shape.Exact = true
+		if e.m.Policy.Access(string(s.path), false) == dotfiles.ReadOnly {
+			shape.Mode &^= 0o222
+		}
+	}
+	return shape
+}
+
+// place brings a staged file to its path and deals with what came out.
+func (e *engine) place(p *pending) error {
+	displaced, err := e.stores[p.side].Place(p.staged)
+	if err != nil {
+		return err
+	}
+	entry := e.entry(p)
+	kept := e.settleDisplaced(p.step, p.staged.Seq(), displaced)
+	e.done(p.step, p.staged.Seq(), entry, kept)
+	e.report(p.step, kept)
+	return nil
+}
+
+// entry is the base after a placement. The placed side's stamp is that of the staged descriptor, never of a look at the
+// path, where somebody else's file may be by now.
+func (e *engine) entry(p *pending) mirror.Entry {
+	entry := mirror.Entry{State: p.to}
+	if copied := p.staged.Copied(); p.to.Kind == safety.File {
+		entry.State.Content = mirror.Content{Size: copied.Bytes, Sum: copied.Sum}
+		if p.to.Content.Known() {
+			entry.State.Content = p.to.Content
+		}
+	}
+	placed, source := mirror.StampOf(p.staged.Info()), mirror.StampOf(p.source)
+	entry.Project, entry.Mirror = placed, source
+	if p.side == mirror.MirrorSide {
+		entry.Project, entry.Mirror = source, placed
+	}
+	return entry
+}

@@ -1,0 +1,66 @@
+package autosync
+
+import (
+	"github.com/alca-mount/alca-mount/autosync/internal/journal"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// record is one line of a session's journal.
+//
+// An intent is durable before the one call that it announces; the done record that follows says what the call displaced
+// and what the base is since then. Paths are bytes: names need not be UTF-8.
+type record struct {
+	Type   recordType    `json:"t"`
+	Seq    uint64        `json:"seq,omitempty"`
+	Op     string        `json:"op,omitempty"`
+	Side   mirror.Side   `json:"side,omitempty"`
+	Path   []byte        `json:"path"`
+	Expect *mirror.Stamp `json:"expect,omitempty"` // intent: what the call will displace
+	Staged *mirror.Stamp `json:"staged,omitempty"` // intent: what it will place
+	Base   *mirror.Entry `json:"base,omitempty"`   // done: the new base; absent: none
+	Kept   string        `json:"kept,omitempty"`   // done: where the displaced version is
+	Why    string        `json:"why,omitempty"`    // held
+}
+
+type recordType string
+
+const (
+	recordIntent recordType = "I"
+	recordDone   recordType = "D"
+	recordHeld   recordType = "H"
+	recordBase   recordType = "B" // the base moved without a call
+)
+
+// history is what a journal tells the next pass.
+type history struct {
+	lastSeq uint64
+	placed  map[safety.RelPath]fileID // what we placed in the project last: a displaced file that is this is not kept again
+}
+
+// replay applies one record to the base and the history.
+func (h *history) replay(base *mirror.Base, r record) {
+	h.lastSeq = max(h.lastSeq, r.Seq)
+	if r.Type != recordDone && r.Type != recordBase {
+		return
+	}
+	p := safety.RelPath(r.Path)
+	var e mirror.Entry
+	if r.Base != nil {
+		e = *r.Base
+	}
+	base.Put(p, e)
+	if r.Type == recordDone && r.Side == mirror.ProjectSide {
+		h.placed[p] = fileID{e.Project.Dev, e.Project.Ino}
+	}
+}
+
+// openJournal opens a session's journal and brings the base up to it.
+func openJournal(path string, base *mirror.Base) (*journal.Journal, *history, error) {
+	h := &history{placed: map[safety.RelPath]fileID{}}
+	j, err := journal.Open(path, func(r record) error {
+		h.replay(base, r)
+		return nil
+	})
+	return j, h, err
+}

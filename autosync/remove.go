@@ -1,0 +1,164 @@
+package autosync
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// clear removes what has to make room for another kind of entry.
+func (e *engine) clear(s step) error {
+	if s.from.Kind != safety.Directory {
+		return e.removeFile(s)
+	}
+	err := e.removeDir(s)
+	if err == nil || s.side == mirror.ProjectSide || !isNotEmpty(err) {
+		return err
+	}
+	// What is left in the mirror's directory is the agent's and may not cross: it is kept as refused.
+	kept, err := e.keepTree(s.path, refusedFolder)
+	if err != nil {
+		return err
+	}
+	e.noteRefused(s.path, "in the way of the project's file", kept)
+	return nil
+}
+
+// remove removes what is gone on the other side.
+func (e *engine) remove(s step) error {
+	if s.from.Kind != safety.Directory {
+		return e.removeFile(s)
+	}
+	err := e.removeDir(s)
+	if err != nil && isNotEmpty(err) {
+		e.setBase(s.path, mirror.Entry{}) // hidden or refused entries are left in it: for the other side it is gone
+		return nil
+	}
+	return err
+}
+
+func (e *engine) removeFile(s step) error {
+	e.unlock(s.side, s.path.Dir())
+	expect := e.tree(s.side).Get(s.path).Info
+	stamp := mirror.StampOf(expect)
+	seq := e.nextSeq()
+	if err := e.intend(s.side == mirror.ProjectSide, record{Seq: seq, Op: "delete", Side: s.side, Path: []byte(s.path), Expect: &stamp}); err != nil {
+		return err
+	}
+	displaced, err := e.stores[s.side].Delete(seq, s.path, expect)
+	if err != nil {
+		return err
+	}
+	kept := e.settleDisplaced(s, seq, displaced)
+	e.done(s, seq, mirror.Entry{}, kept)
+	e.report(s, kept)
+	return nil
+}
+
+func (e *engine) removeDir(s step) error {
+	e.unlock(s.side, s.path.Dir())
+	seq := e.nextSeq()
+	info := e.tree(s.side).Get(s.path).Info
+	stamp := mirror.StampOf(info)
+	if err := e.intend(false, record{Seq: seq, Op: "rmdir", Side: s.side, Path: []byte(s.path), Expect: &stamp}); err != nil {
+		return err
+	}
+	if err := e.root(s.side).Rmdir(s.path); err != nil && !isAbsent(err) {
+		return err
+	}
+	e.done(s, seq, mirror.Entry{}, "")
+	e.report(s, "")
+	return nil
+}
+
+// makeDir makes a directory with the other side's mode. One that may not be written to gets its mode when it is full.
+func (e *engine) makeDir(s step) error {
+	e.unlock(s.side, s.path.Dir())
+	mode := e.dirMode(s)
+	if err := e.intend(false, record{Seq: e.nextSeq(), Op: "mkdir", Side: s.side, Path: []byte(s.path)}); err != nil {
+		return err
+	}
+	root := e.root(s.side)
+	if err := root.Mkdir(s.path, mode|0o300); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("make %s: %w", s.path, safety.ErrChanged)
+		}
+		return err
+	}
+	if mode&0o300 != 0o300 {
+		e.modes = append(e.modes, finalMode{sidePath{s.side, s.path}, mode})
+	}
+	entry := mirror.Entry{State: s.to}
+	entry.Project = mirror.StampOf(safety.Info{Kind: safety.Directory, Mode: mode})
+	entry.Mirror = entry.Project
+	if there := e.tree(other(s.side)).Get(s.path).Info; there.Kind == safety.Directory {
+		*stampAt(&entry, other(s.side)) = mirror.StampOf(there)
+	}
+	e.done(s, e.seq, entry, "")
+	e.report(s, "")
+	return nil
+}
+
+func stampAt(e *mirror.Entry, side mirror.Side) *mirror.Stamp {
+	if side == mirror.ProjectSide {
+		return &e.Project
+	}
+	return &e.Mirror
+}
+
+func (e *engine) dirMode(s step) uint32 {
+	mode := uint32(0o755)
+	if there := e.tree(other(s.side)).Get(s.path).Info; there.Kind == safety.Directory {
+		mode = there.Mode & 0o777
+	}
+	if s.side == mirror.MirrorSide && !e.writable(s.path, true) {
+		mode &^= 0o222
+	}
+	return mode
+}
+
+// chmod carries the execute bit alone.
+func (e *engine) chmod(s step) error {
+	root := e.root(s.side)
+	info := e.tree(s.side).Get(s.path).Info
+	mode := info.Mode &^ 0o111
+	if s.to.Exec {
+		mode = info.Mode | info.Mode&0o444>>2
+	}
+	seq := e.nextSeq()
+	stamp := mirror.StampOf(info)
+	if err := e.intend(s.side == mirror.ProjectSide, record{Seq: seq, Op: "chmod", Side: s.side, Path: []byte(s.path), Expect: &stamp}); err != nil {
+		return err
+	}
+	if err := root.Chmod(s.path, info, mode); err != nil {
+		return err
+	}
+	after, err := root.Lstat(s.path)
+	if err != nil {
+		return err
+	}
+	entry := mirror.Entry{State: s.to}
+	*stampAt(&entry, s.side) = e.stampAfterChmod(info, after)
+	*stampAt(&entry, other(s.side)) = mirror.StampOf(e.tree(other(s.side)).Get(s.path).Info)
+	e.done(s, seq, entry, "")
+	e.report(s, "")
+	return nil
+}
+
+// stampAfterChmod is zero, so that the path is looked at again, when more than the mode moved meanwhile.
+func (e *engine) stampAfterChmod(before, after safety.Info) mirror.Stamp {
+	if !before.SameFile(after) || before.Size != after.Size || before.Mtime != after.Mtime {
+		return mirror.Stamp{}
+	}
+	return mirror.StampOf(after)
+}
+
+func isNotEmpty(err error) bool {
+	return errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST)
+}
