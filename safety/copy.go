@@ -55,18 +55,18 @@ func CopyContent(ctx context.Context, dst, src *os.File) (Copied, error) {
 // files, else by read and write (which also hashes). Holes stay holes. It checks ctx between chunks.
 // src may change meanwhile: callers compare its Info before and after.
 func (c *Copier) CopyContent(ctx context.Context, dst, src *os.File) (Copied, error) {
-	out, err := c.copy(ctx, OpCopyWrite, dst, src)
+	out, err := c.copyTo(ctx, OpCopyWrite, int(dst.Fd()), src)
 	if err != nil {
 		return out, fmt.Errorf("copy %q: %w", src.Name(), err)
 	}
 	return out, nil
 }
 
-func (c *Copier) copy(ctx context.Context, op Op, dst, src *os.File) (Copied, error) {
+func (c *Copier) copyTo(ctx context.Context, op Op, dfd int, src *os.File) (Copied, error) {
 	if err := ctx.Err(); err != nil {
 		return Copied{}, err
 	}
-	sfd, dfd := int(src.Fd()), int(dst.Fd())
+	sfd := int(src.Fd())
 	info, err := c.sys.fstat(OpFileStat, sfd, src.Name())
 	if err != nil {
 		return Copied{}, err

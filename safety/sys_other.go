@@ -108,3 +108,6 @@ func isDenied(err error) bool     { return false }
 func isOtherMount(err error) bool { return false }
 func isBusy(err error) bool       { return false }
 func isNotSpecial(err error) bool { return false }
+
+func (s *sys) mkdirPath(op Op, path string, mode uint32) error { return errors.ErrUnsupported }
+func isNoTmpfile(err error) bool                               { return false }

@@ -211,6 +211,11 @@ func (s *sys) mkdir(op Op, dirfd int, name string, mode uint32) error {
 	return retry(func() error { return unix.Mkdirat(dirfd, name, mode) })
 }
 
+// mkdirPath makes the directory at an absolute path.
+func (s *sys) mkdirPath(op Op, path string, mode uint32) error {
+	return s.mkdir(op, unix.AT_FDCWD, path, mode)
+}
+
 func (s *sys) unlink(op Op, dirfd int, name string) error {
 	if err := s.may(op, name); err != nil {
 		return err
@@ -416,3 +421,6 @@ func isTooSmall(err error) bool { return errors.Is(err, unix.ERANGE) }
 func isNoXattr(err error) bool {
 	return isLacking(err) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.E2BIG) || errors.Is(err, unix.ERANGE)
 }
+
+// isNoTmpfile: the file system has no unnamed files (EISDIR: the kernel has none).
+func isNoTmpfile(err error) bool { return isLacking(err) || errors.Is(err, unix.EISDIR) }

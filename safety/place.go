@@ -1,0 +1,200 @@
+package safety
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/zeebo/xxh3"
+)
+
+// hashLimit is up to which size Place reads a displaced file again to compare its content with ExpectSum.
+const hashLimit = 1 << 20
+
+// Place brings a staged file to its path in one atomic call and says what came out. When what came out is not of the
+// kind that was expected (a directory where a file was), it is exchanged straight back and the error wraps ErrChanged.
+// A name that turned up where nothing was expected is an error that wraps ErrChanged. After an error the path holds
+// what it held before, or something newer; when Displaced names a slot even so, that version is only there.
+// A file that came out and is not what was expected is the user's newer version: Expected is false, and it is kept.
+func (s *Store) Place(st *Staged) (Displaced, error) {
+	var out Displaced
+	err := s.both("place", st.path, func(folder, parent int, name string) (err error) {
+		switch st.placing {
+		case NewName:
+			err = st.placeNew(folder, parent, name)
+		case Exchange:
+			out, err = st.exchange(folder, parent, name)
+		case RenameAway:
+			out, err = st.renameAway(folder, parent, name)
+		case InPlace:
+			out, err = st.rewriteTarget(folder, parent, name)
+		}
+		return err
+	})
+	return out, err
+}
+
+// settle takes the staged inode's new ctime into its Info.
+//
+// RACE: a save through the path right after the placement must not get into the stamp. It moves size or mtime; then
+// the old Info stays, and so does the difference.
+func (st *Staged) settle() {
+	st.placed = true
+	now, err := st.store.root.sys.fstat(OpStageStat, st.fd, st.name)
+	if err == nil && now.Size == st.info.Size && now.Mtime == st.info.Mtime {
+		st.info = now
+	}
+}
+
+// placeNew gives the file its name. Neither call replaces anything.
+func (st *Staged) placeNew(folder, parent int, name string) error {
+	s := st.store
+	if st.name != "" {
+		if err := s.moveIn(OpBringIn, folder, st.name, parent, name, st.info.Kind); err != nil {
+			return err
+		}
+		st.settle()
+		return nil
+	}
+	err := s.root.sys.linkUnnamed(OpLink, st.fd, parent, name)
+	if isExist(err) {
+		return fmt.Errorf("something new is there: %w (%w)", ErrChanged, err)
+	}
+	if err != nil {
+		return err
+	}
+	st.settle()
+	return nil
+}
+
+// look opens the target as it is and compares it with what was decided on, ctime included: the last moment at which
+// ctime tells of a write.
+func (st *Staged) look(parent int, name string) error {
+	y := st.store.root.sys
+	now, err := y.lstat(OpPin, parent, name)
+	if isAbsent(err) {
+		return fmt.Errorf("%w: %w", ErrChanged, err)
+	}
+	if err == nil && !unchanged(st.expect, now) {
+		err = ErrChanged
+	}
+	return err
+}
+
+// exchange is the one call, with a look before and an inspection after.
+//
+// RACE: a save between look and exchange comes out into the slot, and the inspection sees it by inode, size, mtime,
+// mode or owner; one that keeps all of them is seen only with ExpectSum. A writer that has the file open goes on
+// writing into the slot: see [HasWriter].
+func (st *Staged) exchange(folder, parent int, name string) (Displaced, error) {
+	if err := st.look(parent, name); err != nil {
+		return Displaced{}, err
+	}
+	s, slot := st.store, slotName(st.seq)
+	if err := s.root.sys.rename(OpExchange, folder, slot, parent, name, exchange); err != nil {
+		return Displaced{}, goneOr(err)
+	}
+	out := Displaced{Slot: s.SlotPath(st.seq)}
+	info, err := s.root.sys.lstat(OpInspect, folder, slot)
+	out.Info = info
+	if err != nil || info.Kind != st.expect.Kind {
+		return st.exchangeBack(out, folder, parent, name, err)
+	}
+	out.Expected = st.isExpected(folder, slot, info)
+	st.settle()
+	return out, nil
+}
+
+func goneOr(err error) error {
+	if isAbsent(err) {
+		return fmt.Errorf("%w: %w", ErrChanged, err)
+	}
+	return err
+}
+
+// isExpected decides whether what came out is what was decided on.
+func (st *Staged) isExpected(folder int, slot string, info Info) bool {
+	if !sameVersion(st.expect, info) {
+		return false
+	}
+	if !st.hasSum || info.Kind != File || info.Size > hashLimit {
+		return true
+	}
+	sum, err := st.store.sum(folder, slot)
+	return err == nil && sum == st.sum
+}
+
+// exchangeBack undoes an exchange that brought out something unexpected, say a directory.
+//
+// RACE: by now the user may have saved over our file; then that save comes out, and stays in the slot.
+func (st *Staged) exchangeBack(out Displaced, folder, parent int, name string, cause error) (Displaced, error) {
+	y, slot := st.store.root.sys, slotName(st.seq)
+	st.placed = true // until the slot is known to hold our own file again
+	if err := y.rename(OpPutBack, folder, slot, parent, name, exchange); err != nil {
+		// The path itself went meanwhile: then nothing is replaced by putting it back.
+		if err = st.store.moveIn(OpPutBack, folder, slot, parent, name, out.Info.Kind); err != nil {
+			return out, fmt.Errorf("%w: kept at %s: %w", ErrChanged, out.Slot, errors.Join(cause, err))
+		}
+		return Displaced{}, errors.Join(ErrChanged, cause)
+	}
+	back, err := y.lstat(OpInspect, folder, slot)
+	if err == nil && back.SameFile(st.info) {
+		if back.Size == st.info.Size && back.Mtime == st.info.Mtime {
+			st.placed = false
+			return Displaced{}, errors.Join(ErrChanged, cause)
+		}
+	}
+	out.Info = back
+	return out, fmt.Errorf("%w: a newer version is kept at %s", ErrChanged, out.Slot)
+}
+
+// renameAway is for file systems without exchange: old out, new in, nothing ever replaced.
+func (st *Staged) renameAway(folder, parent int, name string) (Displaced, error) {
+	if err := st.look(parent, name); err != nil {
+		return Displaced{}, err
+	}
+	s := st.store
+	out, err := s.takeOut(OpTakeAway, folder, parent, name, st.seq, st.expect)
+	if err != nil {
+		return out, err
+	}
+	if out.Info.Kind != st.expect.Kind {
+		if err := s.giveBack(&out, folder, parent, name, st.seq); err != nil {
+			return out, err
+		}
+		return out, fmt.Errorf("%w: what was there is kept at %s", ErrChanged, out.Slot)
+	}
+	out.Expected = st.isExpected(folder, slotName(st.seq), out.Info)
+	err = s.moveIn(OpBringIn, folder, st.name, parent, name, st.info.Kind)
+	if errors.Is(err, ErrChanged) {
+		return out, err // the user saved in the absence: that is the newest, and what it replaced is kept
+	}
+	if err != nil {
+		if back := s.giveBack(&out, folder, parent, name, st.seq); back != nil && !errors.Is(back, ErrChanged) {
+			err = errors.Join(err, back)
+		}
+		return out, err
+	}
+	st.settle()
+	return out, nil
+}
+
+// sum hashes the file called name in the store's folder.
+func (s *Store) sum(folder int, name string) ([16]byte, error) {
+	y := s.root.sys
+	fd, err := y.openFile(OpInspect, folder, name)
+	if err != nil {
+		return [16]byte{}, err
+	}
+	defer closeFD(fd)
+	h := xxh3.New128()
+	buf := s.root.copier.buffer()
+	defer s.root.copier.buffers.Put(buf)
+	for off := int64(0); ; {
+		n, err := y.readAt(fd, *buf, off)
+		if err != nil || n == 0 {
+			return h.Sum128().Bytes(), err
+		}
+		h.Write((*buf)[:n])
+		off += int64(n)
+	}
+}
