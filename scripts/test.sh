@@ -1,10 +1,94 @@
 #!/usr/bin/env bash
-# Runs every check and test of the project. Installs what they need.
+# Runs every check and test of the project, as root and as an ordinary user, and installs what they need.
+# Usage: scripts/test.sh [STEP…]; without steps, all of them. LONG=1 runs the large counts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-unformatted=$(gofmt -l .)
-[ -z "$unformatted" ] || { echo "gofmt: $unformatted" >&2; exit 1; }
-go vet ./...
-go test -race ./...
-GOOS=darwin go build ./...
-GOOS=windows go build ./...
+
+steps=(prepare format vet staticcheck imports tidy platforms race user fuzz mutants)
+[ $# -eq 0 ] || steps=("$@")
+
+tools=${ALCA_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/alca-mount-tools}
+ordinary=alcatest
+
+say() { printf '\n== %s\n' "$*"; }
+fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+
+step_prepare() {
+	local need=() pkg
+	for pkg in git rsync attr acl tmux strace; do
+		dpkg -s "$pkg" >/dev/null 2>&1 || command -v "$pkg" >/dev/null 2>&1 || need+=("$pkg")
+	done
+	if [ ${#need[@]} -gt 0 ]; then
+		if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+			apt-get update -qq
+			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${need[@]}" >/dev/null
+		else
+			echo "skipped: tests that need ${need[*]} (not installed, and this is not root on Debian)"
+		fi
+	fi
+	if [ "$(id -u)" = 0 ] && ! id "$ordinary" >/dev/null 2>&1; then
+		useradd --create-home "$ordinary"
+	fi
+	[ -x "$tools/staticcheck" ] || GOBIN=$tools go install honnef.co/go/tools/cmd/staticcheck@v0.8.2
+}
+
+step_format() {
+	local bad
+	bad=$(gofmt -l .)
+	[ -z "$bad" ] || fail "gofmt: $bad"
+}
+
+step_vet() { go vet ./...; }
+step_staticcheck() { "$tools/staticcheck" ./...; }
+step_imports() { scripts/imports.sh; }
+step_tidy() { go mod tidy -diff; }
+
+step_platforms() {
+	local os
+	for os in darwin windows; do
+		GOOS=$os go build ./... && GOOS=$os go vet ./... || fail "GOOS=$os"
+	done
+}
+
+step_race() { go test -race ./...; }
+
+# The same tests as an ordinary user: permissions that root does not feel.
+step_user() {
+	if [ "$(id -u)" != 0 ]; then
+		echo "skipped: this is an ordinary user already"
+		return
+	fi
+	local work bin pkg dir
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' RETURN
+	git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$work"
+	chown -R "$ordinary" "$work"
+	chmod 0755 "$work"
+	for pkg in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do
+		dir=${pkg#github.com/alca-mount/alca-mount}
+		bin=$work/$(echo "$pkg" | tr / _).test
+		go test -c -o "$bin" "$pkg"
+		(cd "$work/${dir#/}" && su "$ordinary" -c "TMPDIR=$work '$bin' -test.timeout=10m") >"$work/out" 2>&1 ||
+			{ cat "$work/out"; fail "$pkg as an ordinary user"; }
+		echo "ok  $pkg"
+	done
+}
+
+# A few seconds of each fuzz target.
+step_fuzz() {
+	local pkg target
+	for pkg in $(go list ./...); do
+		for target in $(go test -list '^Fuzz' "$pkg" | grep '^Fuzz' || true); do
+			echo "$pkg $target"
+			go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-3s}" "$pkg" >/dev/null || fail "$pkg $target"
+		done
+	done
+}
+
+step_mutants() { scripts/mutants.sh; }
+
+for step in "${steps[@]}"; do
+	say "$step"
+	"step_$step"
+done
+say "all passed"
