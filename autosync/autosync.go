@@ -79,7 +79,13 @@ type Options struct {
 	Paths           []safety.RelPath // only these and what is below; nil: all
 	OnlyToProject   bool             // the mirror is left as it is
 	DryRun          bool
+	Final           bool // the mirror goes after this: what may not cross is moved out of it, unless something failed
 	AllowMassDelete bool
 	AllowGuarded    bool
 	Events          func(Event) // called in order, from one goroutine at a time; nil: none
+}
+
+// Untouched reports whether nothing at all came of it: nothing crossed to the project, nothing is kept.
+func (c Changes) Untouched() bool {
+	return len(c.ToProject)+len(c.Deleted)+len(c.Conflicts)+len(c.Refused)+len(c.Held)+len(c.Orphans)+len(c.Failed) == 0 && c.Halted == ""
 }

@@ -31,7 +31,12 @@ func Once(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, error) 
 	if err != nil {
 		return Changes{}, err
 	}
-	err = errors.Join(e.rounds(ctx), e.close())
+	err = e.rounds(ctx)
+	if opts.Final && err == nil && len(e.changes.Failed) == 0 {
+		e.changes.sort()
+		e.setAsideLeft()
+	}
+	err = errors.Join(err, e.close())
 	return e.result(), err
 }
 

@@ -176,7 +176,7 @@ func (w *world) apply(pl plan) error {
 		if i < len(pl.clear) && s.side == mirror.MirrorSide {
 			w.moveAside(s.path)
 		}
-		if err := w.applyStep(s); err != nil {
+		if err := w.applyStep(pl, s); err != nil {
 			return fmt.Errorf("%v %s %s: %w", s.action, s.side, s.path, err)
 		}
 	}
@@ -193,7 +193,7 @@ func (w *world) moveAside(dir safety.RelPath) {
 	}
 }
 
-func (w *world) applyStep(s step) error {
+func (w *world) applyStep(pl plan, s step) error {
 	t, other := w.project, w.mirror
 	if s.side == mirror.MirrorSide {
 		t, other = w.mirror, w.project
@@ -208,7 +208,7 @@ func (w *world) applyStep(s step) error {
 		for q := range t {
 			if q != s.path && q.In(s.path) {
 				if s.side == mirror.ProjectSide && modelAccess(q).Mirrored() && !t.hidesBelow(q) ||
-					s.side == mirror.MirrorSide && modelAccess(q) == dotfiles.Writable && !t.holdsBelow(q, dotfiles.OneWay) {
+					s.side == mirror.MirrorSide && !t.holdsBelow(q, dotfiles.OneWay) && !noted(pl, q) && modelAccess(q) == dotfiles.Writable {
 					return fmt.Errorf("directory still holds %s", q)
 				}
 				delete(w.base, s.path)
@@ -305,14 +305,6 @@ func runModel(w *world) error {
 // unequal names a path at which the sides differ though the plan has nothing more to do and reports nothing about it.
 func unequal(w *world) error {
 	pl := makePlan(w.looks(), modelLimits())
-	reported := func(p safety.RelPath) bool {
-		for _, n := range slices.Concat(pl.refused, pl.held, pl.orphans, pl.pending) {
-			if p.In(n.Path) || n.Path.In(p) {
-				return true
-			}
-		}
-		return false
-	}
 	frozen := slices.ContainsFunc(w.looks(), func(lk look) bool {
 		return Decide(lk.access, lk.base, lk.project, lk.mirrored) == FreezeGit
 	})
@@ -320,11 +312,18 @@ func unequal(w *world) error {
 		if lk.access == dotfiles.OneWay && frozen {
 			continue
 		}
-		if lk.access.Mirrored() && lk.project != lk.mirrored && !reported(lk.path) && !lk.isResidue() {
+		if lk.access.Mirrored() && lk.project != lk.mirrored && !noted(pl, lk.path) && !lk.isResidue() {
 			return fmt.Errorf("%s: project %v, mirror %v, and nothing is said", lk.path, lk.project, lk.mirrored)
 		}
 	}
 	return nil
+}
+
+// noted reports whether a plan says something of p, of a directory above it or of something below it.
+func noted(pl plan, p safety.RelPath) bool {
+	return slices.ContainsFunc(slices.Concat(pl.refused, pl.held, pl.orphans, pl.pending), func(n PathNote) bool {
+		return p.In(n.Path) || n.Path.In(p)
+	})
 }
 
 func TestPlanModel(t *testing.T) {

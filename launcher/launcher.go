@@ -4,7 +4,6 @@ package launcher
 
 import (
 	"context"
-	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -94,10 +93,4 @@ type Result struct {
 	Mirror   string // the mirror's path where it was kept, else ""
 	WhyKept  string
 	Left     int // processes that outlived CMD and were ended
-}
-
-// Launch builds the mirror, runs the command on it, syncs, cleans up.
-// An error is the launcher's own failure; Result is filled as far as the launch got.
-func Launch(ctx context.Context, opts Options) (Result, error) {
-	return Result{ExitCode: 125}, errors.ErrUnsupported
 }

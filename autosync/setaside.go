@@ -1,0 +1,65 @@
+package autosync
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// setAsideLeft moves out of a mirror that is about to go what lies in it and may not cross: refused and held versions to
+// folders of the session, orphans to the project's. It changes the notes in place.
+func (e *engine) setAsideLeft() {
+	for _, n := range e.setAside(e.changes.Refused, refusedFolder) {
+		e.emit(Refused, n.Path, 0, n.Why, n.Kept)
+	}
+	e.setAside(e.changes.Held, heldFolder)
+	e.setAside(e.changes.Orphans, filepath.Join("..", "..", orphansFolder, e.m.Session.ID))
+	for _, n := range e.changes.Orphans {
+		e.emit(Orphan, n.Path, 0, n.Why, n.Kept)
+	}
+	for _, n := range e.changes.Held {
+		e.emit(Held, n.Path, ToProject, n.Why, n.Kept)
+		e.append(record{Type: recordHeld, Path: []byte(n.Path), Why: n.Why, Kept: n.Kept})
+	}
+}
+
+// setAside keeps the mirror's version of each noted path that is not kept yet, and returns those notes. Notes are sorted:
+// what lies below a path that was moved went along with it.
+func (e *engine) setAside(notes []PathNote, folder string) []PathNote {
+	var now []PathNote
+	moved := map[safety.RelPath]string{}
+	for i := range notes {
+		n := &notes[i]
+		if n.Kept != "" {
+			continue
+		}
+		if n.Kept = movedAlong(moved, n.Path); n.Kept != "" {
+			now = append(now, *n)
+			continue
+		}
+		info, err := e.m.Root.Lstat(n.Path)
+		if err == nil && info.Kind == safety.Absent {
+			continue // a held deletion: there is nothing to keep
+		}
+		if err == nil {
+			n.Kept, err = e.keepTree(n.Path, folder)
+		}
+		if err != nil {
+			e.fail(n.Path, err)
+			continue
+		}
+		moved[n.Path] = n.Kept
+		now = append(now, *n)
+	}
+	return now
+}
+
+func movedAlong(moved map[safety.RelPath]string, p safety.RelPath) string {
+	for _, dir := range p.Parents() {
+		if kept, ok := moved[dir]; ok {
+			return kept + strings.TrimPrefix(string(p), string(dir))
+		}
+	}
+	return ""
+}

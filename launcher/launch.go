@@ -1,0 +1,276 @@
+package launcher
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/launcher/internal/plain"
+	"github.com/alca-mount/alca-mount/mirror"
+)
+
+const (
+	defaultGrace = 10 * time.Second
+	// linger is how long what outlives CMD may go on: a language server or a build daemon that was told to stop needs
+	// a moment, and what it still writes belongs to the session.
+	linger = 500 * time.Millisecond
+)
+
+// ownFailure is the exit code of run when it is not CMD's.
+const ownFailure = 125
+
+// Launch builds the mirror, runs the command on it, syncs and cleans up.
+//
+// An error is the launcher's own failure; Result is filled as far as the launch got, and its ExitCode is what run exits
+// with: 126 or 127 for a command that could not be started, else 125. Whatever fails once the mirror stands, changes
+// made in it are synced; where they can't be, the mirror is kept and Result says where and why.
+func Launch(ctx context.Context, opts Options) (Result, error) {
+	l, err := prepare(opts)
+	if err != nil {
+		return Result{ExitCode: ownFailure}, err
+	}
+	if err := l.build(ctx); err != nil {
+		return l.result(ownFailure), errors.Join(err, l.abandon())
+	}
+	exit, runErr := l.run(ctx)
+	endErr := l.end(exit.Code == 0 && runErr == nil)
+	return l.conclude(exit, runErr, endErr)
+}
+
+// launch is one launch on its way.
+type launch struct {
+	opts    Options
+	project string // real path
+	policy  *dotfiles.Policy
+	state   *mirror.StateDir
+	session *mirror.Session
+	mirror  *mirror.Mirror
+	res     Result
+}
+
+// prepare checks all that can be checked before anything is made.
+func prepare(opts Options) (*launch, error) {
+	l := &launch{opts: opts, policy: opts.Policy, state: opts.State}
+	if len(opts.Command) == 0 {
+		return nil, errors.New("no command to run")
+	}
+	if err := supported(opts); err != nil {
+		return nil, err
+	}
+	project, err := filepath.Abs(opts.Project)
+	if err == nil {
+		project, err = filepath.EvalSymlinks(project)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("project %s: %w", opts.Project, err)
+	}
+	l.project = project
+	if l.policy == nil {
+		if l.policy, err = dotfiles.Read(project, opts.Agent); err != nil {
+			return nil, err
+		}
+	}
+	if l.state == nil {
+		if l.state, err = mirror.DefaultStateDir(); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// supported refuses what is not built yet: never silently less than was asked for.
+func supported(opts Options) error {
+	switch opts.Isolation {
+	case "", IsolationAuto, IsolationNone:
+	default:
+		return fmt.Errorf("isolation %s: %w", opts.Isolation, errors.ErrUnsupported)
+	}
+	switch opts.Sync {
+	case "", SyncExit, SyncOff:
+		return nil
+	}
+	return fmt.Errorf("sync %s: %w", opts.Sync, errors.ErrUnsupported)
+}
+
+// build makes the session and the mirror.
+func (l *launch) build(ctx context.Context) error {
+	o := l.opts
+	var err error
+	l.session, err = l.state.New(l.project, mirror.Record{
+		Name: o.Name, Agent: o.Agent, Command: o.Command, Rules: l.policy.Rules(),
+		Population: o.Population, Git: o.Git, Links: o.Links,
+	})
+	if err != nil {
+		return err
+	}
+	l.mirror, err = mirror.Create(ctx, l.project, o.Mirror, mirror.Options{
+		Policy: l.policy, Agent: o.Agent, Session: l.session, Population: o.Population, Git: o.Git, Links: o.Links, Progress: o.Progress,
+	})
+	return err
+}
+
+// abandon removes the session of a launch that never came to its command.
+func (l *launch) abandon() error {
+	if l.session == nil {
+		return nil
+	}
+	return errors.Join(l.session.Remove(), l.session.Unlock())
+}
+
+// run starts the command and returns when it and all that it started are gone.
+func (l *launch) run(ctx context.Context) (plain.Exit, error) {
+	l.announce()
+	if l.opts.BeforeLaunch != nil {
+		if err := l.opts.BeforeLaunch(l.mirror.Root.Path()); err != nil {
+			return plain.Exit{Code: ownFailure}, fmt.Errorf("before launch: %w", err)
+		}
+	}
+	dir := l.mirror.Root.Path()
+	if l.opts.Subdir != "" {
+		dir = filepath.Join(dir, filepath.FromSlash(string(l.opts.Subdir)))
+	}
+	mark := "ALCA_MOUNT_SESSION=" + l.session.ID
+	exit, err := plain.Run(ctx, plain.Spec{
+		Argv: l.opts.Command, Dir: dir, Env: environment(os.Environ(), l.opts.Env, mark, "ALCA_MOUNT=1", "ALCA_MOUNT_PROJECT="+l.project, "PWD="+dir),
+		Stdin: l.opts.Stdin, Stdout: l.opts.Stdout, Stderr: l.opts.Stderr,
+		Grace: cmp.Or(l.opts.Grace, defaultGrace), Linger: linger, Signals: l.opts.Signals, Mark: mark,
+	})
+	if err != nil && exit == (plain.Exit{}) {
+		exit.Code = startFailure(err)
+	}
+	return exit, err
+}
+
+func startFailure(err error) int {
+	switch {
+	case errors.Is(err, plain.ErrNotFound):
+		return 127
+	case errors.Is(err, plain.ErrNotExecutable):
+		return 126
+	}
+	return ownFailure
+}
+
+func (l *launch) announce() {
+	start := Start{
+		Session: l.session.ID, Name: l.opts.Name, Mirror: l.mirror.Root.Path(), Built: l.mirror.Built, Isolation: IsolationNone,
+		Enforced: []string{"hidden: absent from the mirror", "read-only: mode bits only"},
+	}
+	for _, w := range l.policy.Warnings() {
+		start.Warnings = append(start.Warnings, fmt.Sprintf("%s:%d: %s", w.Source, w.Line, w.Text))
+	}
+	if l.opts.AfterBuild != nil {
+		l.opts.AfterBuild(start)
+	}
+	l.event(autosync.Ready, "")
+}
+
+func (l *launch) event(t autosync.EventType, reason string) {
+	if l.opts.Events != nil {
+		l.opts.Events(autosync.Event{Time: time.Now(), Type: t, Session: l.session.ID, Reason: reason})
+	}
+}
+
+// end syncs for the last time and cleans up. An error is a sync or clean-up that did not come to its end.
+func (l *launch) end(succeeded bool) error {
+	syncErr := l.lastSync()
+	if l.opts.AfterSync != nil {
+		l.opts.AfterSync(l.res.Changes)
+	}
+	if why := l.whyKeep(syncErr); why != "" {
+		l.res.Mirror, l.res.WhyKept = l.mirror.Root.Path(), why
+		return errors.Join(syncErr, l.keep())
+	}
+	return errors.Join(syncErr, l.cleanUp())
+}
+
+func (l *launch) lastSync() error {
+	if l.opts.Sync == SyncOff {
+		return nil
+	}
+	ctx := l.opts.ShutdownContext
+	if ctx == nil {
+		ctx = context.Background() // the launch's own may be what ended CMD: its edits come home all the same
+	}
+	var err error
+	l.res.Changes, err = autosync.Once(ctx, l.mirror, autosync.Options{
+		Deletes: true, Final: !l.opts.Keep, AllowMassDelete: l.opts.AllowMassDelete, AllowGuarded: l.opts.AllowGuarded, Events: l.opts.Events,
+	})
+	if err != nil {
+		return fmt.Errorf("last sync: %w", err)
+	}
+	if n := len(l.res.Changes.Failed); n > 0 {
+		return &PartialSyncError{Failed: l.res.Changes.Failed}
+	}
+	return nil
+}
+
+// PartialSyncError says that the last sync left paths behind; the rest was synced.
+type PartialSyncError struct {
+	Failed []autosync.PathNote
+}
+
+func (e *PartialSyncError) Error() string {
+	if len(e.Failed) == 1 {
+		return "last sync: " + e.Failed[0].Why
+	}
+	return fmt.Sprintf("last sync: %d paths could not be synced, the first: %s", len(e.Failed), e.Failed[0].Why)
+}
+
+// whyKeep says why the mirror must not go; "": it may.
+func (l *launch) whyKeep(syncErr error) string {
+	switch {
+	case l.opts.Keep:
+		return "--keep"
+	case l.res.Changes.Halted != "":
+		return l.res.Changes.Halted
+	case syncErr != nil:
+		return "not all changes could be synced"
+	}
+	return ""
+}
+
+// keep leaves mirror and session for later commands.
+func (l *launch) keep() error {
+	l.session.Kept, l.session.Ended, l.session.State = true, time.Now(), "ended"
+	return errors.Join(l.mirror.SaveBase(), l.session.Save(), l.mirror.Close(), l.session.Unlock())
+}
+
+// cleanUp removes the mirror and, when nothing of the session is worth keeping, the session.
+func (l *launch) cleanUp() error {
+	if err := l.mirror.Remove(context.Background()); err != nil {
+		l.res.Mirror, l.res.WhyKept = l.mirror.Root.Path(), "it could not be removed"
+		return errors.Join(fmt.Errorf("remove the mirror: %w", err), l.keep())
+	}
+	closeErr := l.mirror.Close()
+	if l.res.Changes.Untouched() {
+		return errors.Join(closeErr, l.session.Remove(), l.session.Unlock())
+	}
+	l.session.Ended, l.session.State = time.Now(), "ended"
+	return errors.Join(closeErr, l.session.Save(), l.session.Unlock())
+}
+
+func (l *launch) result(code int) Result {
+	if l.session != nil {
+		l.res.Session, l.res.Store = l.session.ID, l.session.Dir()
+	}
+	l.res.ExitCode = code
+	return l.res
+}
+
+// conclude gives CMD's exit code, unless our own failure would go unnoticed under a success.
+func (l *launch) conclude(exit plain.Exit, runErr, endErr error) (Result, error) {
+	res := l.result(exit.Code)
+	res.Signal, res.Left = exit.Signal, exit.Left
+	if endErr != nil && res.ExitCode == 0 {
+		res.ExitCode = ownFailure
+	}
+	l.event(autosync.Ended, res.WhyKept)
+	return res, errors.Join(runErr, endErr)
+}
