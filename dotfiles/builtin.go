@@ -29,6 +29,9 @@ func builtinList(fold bool) map[string]*builtin {
 	return list
 }
 
+// longestBuiltin bounds the length in bytes of the names in the built-in list.
+const longestBuiltin = 16
+
 type builtin struct {
 	rule    Rule
 	topOnly bool

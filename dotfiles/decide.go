@@ -168,8 +168,12 @@ func (s *ruleset) git(dir, name string, isDir bool, otherwise answer) answer {
 
 func (s *ruleset) builtinFor(dir, name string) *builtin {
 	b := s.builtin[name]
-	if s.fold && b == nil {
-		b = s.builtin[strings.ToLower(name)]
+	if s.fold && b == nil && len(name) <= longestBuiltin {
+		var lower [longestBuiltin]byte // on the stack: this runs for every entry
+		for i := range len(name) {
+			lower[i] = lowerASCII(name[i])
+		}
+		b = s.builtin[string(lower[:len(name)])]
 	}
 	if b == nil || b.topOnly && dir != "" {
 		return nil

@@ -1,10 +1,45 @@
 package dotfiles
 
-// Rule is one pattern and where it stands.
+import (
+	"encoding/json"
+	"unicode/utf8"
+)
+
+// Rule is one pattern and where it stands. Its JSON keeps a pattern that is not UTF-8 in pattern_b64.
 type Rule struct {
 	Pattern string `json:"pattern"`
 	Source  string `json:"source"`         // a file's name, "--exclude", "--readonly", "--git", "config", "default"
 	Line    int    `json:"line,omitempty"` // from 1; 0 for a flag
+}
+
+// storedRule is a Rule in JSON, which can hold UTF-8 only: else a stored session would forget what it hides.
+type storedRule struct {
+	Pattern string `json:"pattern"`
+	Bytes   []byte `json:"pattern_b64,omitempty"`
+	Source  string `json:"source"`
+	Line    int    `json:"line,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (r Rule) MarshalJSON() ([]byte, error) {
+	stored := storedRule{Pattern: r.Pattern, Source: r.Source, Line: r.Line}
+	if !utf8.ValidString(r.Pattern) {
+		stored.Bytes = []byte(r.Pattern)
+	}
+	return json.Marshal(stored)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *Rule) UnmarshalJSON(data []byte) error {
+	var stored storedRule
+	if err := json.Unmarshal(data, &stored); err != nil {
+		return err
+	}
+	*r = Rule{Pattern: stored.Pattern, Source: stored.Source, Line: stored.Line}
+	if stored.Bytes != nil {
+		r.Pattern = string(stored.Bytes)
+	}
+	return nil
 }
 
 // Rules is all that a policy is made of, in the order in which it applies. It can be stored as JSON.
