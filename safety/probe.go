@@ -64,15 +64,10 @@ func candidates(root *Root, name string, dirs []string) []candidate {
 // mountTop is the highest directory above root from which a rename into root is possible: the top of its mount.
 func mountTop(root *Root) string {
 	top := root.path
-	for dir := filepath.Dir(top); ; dir = filepath.Dir(dir) {
-		if !reaches(root, dir) || dir == filepath.Dir(dir) && dir == top {
-			return top
-		}
+	for dir := filepath.Dir(top); dir != top && reaches(root, dir); dir = filepath.Dir(dir) {
 		top = dir
-		if dir == filepath.Dir(dir) {
-			return top
-		}
 	}
+	return top
 }
 
 func reaches(root *Root, dir string) bool {
@@ -81,6 +76,10 @@ func reaches(root *Root, dir string) bool {
 		return false
 	}
 	defer closeFD(fd)
+	info, err := root.sys.fstat(OpProbe, fd, dir)
+	if err != nil || info.Dev != root.info.Dev {
+		return false
+	}
 	return root.top.use(func(rootfd int) error { return probeMount(root.sys, fd, rootfd) }) == nil
 }
 

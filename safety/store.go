@@ -65,7 +65,7 @@ func (s *Store) StagePath(seq uint64) string { return filepath.Join(s.dir, stage
 // Sync makes the names in the store durable.
 func (s *Store) Sync() error { return s.folder.Sync() }
 
-// Close releases the store's folder, and removes it where it is empty and a fallback.
+// Close releases the store's folder; what is in it stays.
 func (s *Store) Close() error { return s.folder.Close() }
 
 // Slot describes what lies in slot seq; an empty slot is Info{}.
