@@ -71,7 +71,7 @@ func (p *configParser) next() error {
 	case c == '\n':
 		p.line++
 		p.text = p.text[1:]
-	case c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f':
+	case isBlank(c):
 		p.text = p.text[1:]
 	case c == '#' || c == ';':
 		p.skipLine()
@@ -172,7 +172,6 @@ func (p *configParser) setting() error {
 func (p *configParser) value() (string, error) {
 	var b strings.Builder
 	quoted, keep := false, 0
-	p.text = strings.TrimLeft(p.text, " \t\v\f\r")
 	for i := 0; i < len(p.text); i++ {
 		c := p.text[i]
 		switch {
@@ -196,17 +195,19 @@ func (p *configParser) value() (string, error) {
 			if !ok {
 				return "", errConfigSyntax
 			}
-			if esc != 0 {
-				b.WriteByte(esc)
-				keep = b.Len()
-			} else {
+			if esc == 0 {
 				p.line++
+			} else {
+				b.WriteByte(esc)
+			}
+			keep = b.Len()
+		case !quoted && isBlank(c):
+			if b.Len() > 0 {
+				b.WriteByte(c)
 			}
 		default:
 			b.WriteByte(c)
-			if quoted || (c != ' ' && c != '\t' && c != '\v' && c != '\f' && c != '\r') {
-				keep = b.Len()
-			}
+			keep = b.Len()
 		}
 	}
 	p.text = ""
@@ -234,6 +235,7 @@ func unescape(c byte) (byte, bool) {
 }
 
 func isAlpha(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+func isBlank(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' && c != '\n' }
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // encode writes the settings so that parseConfig and git read exactly them back: every value is quoted, so that

@@ -12,13 +12,18 @@ import (
 	"strings"
 
 	"github.com/alca-mount/alca-mount/safety"
+	"github.com/go-git/go-git/v5/plumbing"
 )
 
 // Options of CopyStandalone. Paths are relative to the project.
 type Options struct {
-	// LeftOut tells which tracked paths the mirror does not have although the project may: they get skip-worktree,
-	// so that no commit in the mirror deletes them. nil: none.
+	// LeftOut tells which tracked paths the mirror does not have although the project may, or has in another form (a
+	// link made relative): they get skip-worktree, so that no commit in the mirror deletes or changes them. nil: none.
 	LeftOut func(path string) bool
+	// Hidden tells which paths the agent may not see. A history or index that holds one is refused with a
+	// [HiddenError], and objects that nothing names, such as a file once added and taken out again, stay behind as
+	// far as they are not in a pack. nil: the objects are copied unseen, which shows all of history.
+	Hidden func(path string) bool
 	// Info describes the mirror's copy of a path, false where there is none. Files whose copy it vouches for are
 	// clean in the copied index from the start; of others git reads the content once. nil: git reads them all.
 	Info func(path string) (safety.Info, bool)
@@ -35,6 +40,17 @@ type Report struct {
 	Refreshed   int           // index entries that are known to be clean
 	DroppedKeys []string      // settings left behind, as "section.key"
 	Skipped     []string      // refs that were not carried, and why
+	Unnamed     int           // objects in copied packs that nothing names; counted only with Options.Hidden
+}
+
+// HiddenError says that history shows what rules hide.
+type HiddenError struct {
+	Commit string // its id, or [IndexCommit]
+	Path   string
+}
+
+func (e *HiddenError) Error() string {
+	return fmt.Sprintf("the repository holds %q, which is hidden, in %s", e.Path, e.Commit)
 }
 
 // CopyStandalone makes destGitDir, which must not exist, a repository of its own with the history, branches, HEAD and
@@ -118,13 +134,16 @@ type copier struct {
 	dst    *safety.Root
 	opts   Options
 	report Report
+	index  *rawIndex
+	cached []plumbing.Hash        // trees that the index remembers
+	named  map[plumbing.Hash]bool // objects that the copy names; nil: not known
 }
 
 // copyAll copies what names objects before the objects: whatever is committed or repacked meanwhile, no ref or index
 // of the copy then names an object that the copy does not have.
 func (c *copier) copyAll() error {
 	for _, step := range []func() error{
-		c.copyHead, c.copyRefs, c.copyStash, c.copyIndex, c.copyState, c.copyInfo, c.copyConfig, c.copyObjects,
+		c.copyHead, c.copyRefs, c.copyStash, c.copyState, c.readIndex, c.survey, c.writeIndex, c.copyInfo, c.copyConfig, c.copyObjects,
 	} {
 		if err := c.ctx.Err(); err != nil {
 			return err

@@ -2,31 +2,47 @@ package gitrepo
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/alca-mount/alca-mount/safety"
+	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// copyIndex writes the index with skip-worktree for what the mirror leaves out, and stat data for what it has.
-func (c *copier) copyIndex() error {
+// readIndex takes the project's index, once, with skip-worktree for what the mirror leaves out and stat data for what
+// it has.
+func (c *copier) readIndex() error {
 	data, err := c.repo.readIndexBytes()
 	if err != nil || data == nil {
 		return err
 	}
-	if _, err := decodeIndex(data); err != nil {
-		return fmt.Errorf("read the index of %s: %w", c.repo.git.Path(), err)
-	}
-	idx, err := parseRawIndex(data)
+	decoded, err := decodeIndex(data)
 	if err != nil {
 		return fmt.Errorf("read the index of %s: %w", c.repo.git.Path(), err)
 	}
-	if err := c.skipLeftOut(idx); err != nil {
+	if c.index, err = parseRawIndex(data); err != nil {
+		return fmt.Errorf("read the index of %s: %w", c.repo.git.Path(), err)
+	}
+	if decoded.Cache != nil {
+		for _, t := range decoded.Cache.Entries {
+			c.cached = append(c.cached, t.Hash)
+		}
+	}
+	if err := c.skipLeftOut(c.index); err != nil {
 		return err
 	}
-	if err := c.refresh(idx); err != nil {
-		return err
+	return c.refresh(c.index)
+}
+
+// writeIndex writes the index. The tree cache goes when it names a tree that stays behind: git fsck would miss it.
+func (c *copier) writeIndex() error {
+	if c.index == nil {
+		return nil
 	}
-	out := idx.encode()
-	if err := c.verifyIndex(out, len(idx.entries)); err != nil {
+	if c.named != nil && slices.ContainsFunc(c.cached, func(h plumbing.Hash) bool { return !c.named[h] }) {
+		c.index.extensions = nil
+	}
+	out := c.index.encode()
+	if err := c.verifyIndex(out, len(c.index.entries)); err != nil {
 		return err
 	}
 	return c.write("index", out)

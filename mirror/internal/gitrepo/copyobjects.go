@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/alca-mount/alca-mount/safety"
+	"github.com/go-git/go-git/v5/plumbing"
 )
 
 // packTries is how often the packs are listed again when `git gc` takes some away while they are copied.
@@ -88,7 +89,7 @@ func (c *copier) copyLoose(top *safety.Dir, name string) error {
 	}
 	defer dst.Close()
 	for _, e := range entries {
-		if !isHash(name + e.Name) {
+		if !isHash(name+e.Name) || !c.wanted(plumbing.NewHash(name+e.Name)) {
 			continue
 		}
 		if err := c.copyObjectFile(dst, src, e.Name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -118,7 +119,11 @@ func (c *copier) copyPacks(top *safety.Dir) error {
 	if err != nil {
 		return fmt.Errorf("list pack: %w", err)
 	}
-	for _, name := range packFiles(entries) {
+	packs := packFiles(entries)
+	if c.named != nil {
+		packs = slices.DeleteFunc(packs, cruft(packs))
+	}
+	for _, name := range packs {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}

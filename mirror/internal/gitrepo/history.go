@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -40,45 +41,41 @@ func HistoryHolds(ctx context.Context, projectDir string, hidden func(path strin
 			return IndexCommit, e.Name, nil
 		}
 	}
-	starts, err := r.tips()
-	if err != nil {
-		return "", "", err
-	}
 	s, err := r.openStore()
 	if err != nil {
 		return "", "", err
 	}
 	defer s.Close()
-	h := &historian{ctx: ctx, store: s, hidden: hidden, trees: map[treeAt]bool{}}
-	if h.shallow, err = r.shallow(); err != nil {
+	h, tips, err := newHistorian(ctx, s, r.git, r.common, hidden)
+	if err != nil {
 		return "", "", err
 	}
-	return h.search(starts)
+	return h.search(tips)
 }
 
-// tips are the ids that a copy would name, sorted.
-func (r *repo) tips() ([]plumbing.Hash, error) {
+// tipsOf are the ids that the files of a git directory name, sorted.
+func tipsOf(git, common *safety.Root) ([]plumbing.Hash, error) {
 	found := map[plumbing.Hash]bool{}
 	for p, root := range map[safety.RelPath]*safety.Root{
-		"HEAD": r.git, "MERGE_HEAD": r.git, "CHERRY_PICK_HEAD": r.git, "REVERT_HEAD": r.git, "MERGE_AUTOSTASH": r.git,
-		"packed-refs": r.common, "logs/refs/stash": r.common,
+		"HEAD": git, "MERGE_HEAD": git, "CHERRY_PICK_HEAD": git, "REVERT_HEAD": git, "MERGE_AUTOSTASH": git,
+		"AUTO_MERGE": git, "packed-refs": common, "logs/refs/stash": common,
 	} {
-		if err := r.addTips(root, p, found); err != nil {
+		if err := addTips(root, p, found); err != nil {
 			return nil, err
 		}
 	}
-	d, err := r.common.OpenDir("refs")
+	d, err := common.OpenDir("refs")
 	if err != nil {
 		return nil, fmt.Errorf("list refs: %w", err)
 	}
 	defer d.Close()
-	if err := r.walkTips(d, "refs", found); err != nil {
+	if err := walkTips(common, d, "refs", found); err != nil {
 		return nil, err
 	}
-	return slices.SortedFunc(maps.Keys(found), func(a, b plumbing.Hash) int { return strings.Compare(a.String(), b.String()) }), nil
+	return slices.SortedFunc(maps.Keys(found), func(a, b plumbing.Hash) int { return bytes.Compare(a[:], b[:]) }), nil
 }
 
-func (r *repo) walkTips(d *safety.Dir, at safety.RelPath, found map[plumbing.Hash]bool) error {
+func walkTips(common *safety.Root, d *safety.Dir, at safety.RelPath, found map[plumbing.Hash]bool) error {
 	entries, err := d.ReadDir()
 	if err != nil {
 		return fmt.Errorf("list %s: %w", at, err)
@@ -91,23 +88,23 @@ func (r *repo) walkTips(d *safety.Dir, at safety.RelPath, found map[plumbing.Has
 		}
 		switch info.Kind {
 		case safety.File:
-			err = r.addTips(r.common, p, found)
+			err = addTips(common, p, found)
 		case safety.Directory:
 			var sub *safety.Dir
 			if sub, err = d.OpenDir(e.Name); err == nil {
-				err = r.walkTips(sub, p, found)
+				err = walkTips(common, sub, p, found)
 				sub.Close()
 			}
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-// addTips adds every id that stands as a word in a ref, a reflog or packed-refs.
-func (r *repo) addTips(root *safety.Root, p safety.RelPath, found map[plumbing.Hash]bool) error {
+// addTips adds every id among the first two words of each line of a ref, a reflog or packed-refs.
+func addTips(root *safety.Root, p safety.RelPath, found map[plumbing.Hash]bool) error {
 	data, err := readFile(root, p, maxPackedRefs)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -126,12 +123,6 @@ func (r *repo) addTips(root *safety.Root, p safety.RelPath, found map[plumbing.H
 	return nil
 }
 
-// shallow returns the commits whose parents the repository does not have.
-func (r *repo) shallow() (map[plumbing.Hash]bool, error) {
-	found := map[plumbing.Hash]bool{}
-	return found, r.addTips(r.common, "shallow", found)
-}
-
 // treeAt is a tree in the place where it was met: what is hidden depends on the whole path.
 type treeAt struct {
 	tree plumbing.Hash
@@ -143,23 +134,34 @@ type historian struct {
 	ctx     context.Context
 	store   *store
 	hidden  func(string) bool
-	shallow map[plumbing.Hash]bool
+	shallow map[plumbing.Hash]bool // commits whose parents the repository does not have
 	trees   map[treeAt]bool
+	reached map[plumbing.Hash]bool // every object met
+}
+
+// newHistorian returns a search and where it starts from.
+func newHistorian(ctx context.Context, s *store, git, common *safety.Root, hidden func(string) bool) (*historian, []plumbing.Hash, error) {
+	h := &historian{ctx: ctx, store: s, hidden: hidden,
+		shallow: map[plumbing.Hash]bool{}, trees: map[treeAt]bool{}, reached: map[plumbing.Hash]bool{}}
+	if err := addTips(common, "shallow", h.shallow); err != nil {
+		return nil, nil, err
+	}
+	tips, err := tipsOf(git, common)
+	return h, tips, err
 }
 
 // search looks at every object that the starts lead to.
 func (h *historian) search(queue []plumbing.Hash) (commit, path string, err error) {
-	seen := map[plumbing.Hash]bool{}
 	for len(queue) > 0 {
 		if err := h.ctx.Err(); err != nil {
 			return "", "", err
 		}
 		id := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
-		if seen[id] {
+		if h.reached[id] {
 			continue
 		}
-		seen[id] = true
+		h.reached[id] = true
 		o, err := h.store.object(id)
 		if err != nil {
 			return "", "", err
@@ -207,6 +209,7 @@ func (h *historian) searchTree(id plumbing.Hash, dir string) (string, error) {
 		return "", nil
 	}
 	h.trees[at] = true
+	h.reached[id] = true
 	entries, err := h.store.tree(id)
 	if err != nil {
 		return "", err
@@ -214,6 +217,7 @@ func (h *historian) searchTree(id plumbing.Hash, dir string) (string, error) {
 	for _, e := range entries {
 		path := join(dir, e.Name)
 		if e.Mode != filemode.Dir {
+			h.reached[e.Hash] = true
 			if h.hidden(path) {
 				return path, nil
 			}

@@ -168,9 +168,9 @@ func offsetVarint(b []byte) (v uint64, k int) {
 	return 0, 0
 }
 
-// keepExtensions returns the sections that stay true when only stat data and skip-worktree bits change: the tree cache
-// and the resolve-undo data. Left out are those that hold offsets, or what a monitor or a directory scan of the
-// project saw. One that readers must understand is an error.
+// keepExtensions returns the section that stays true when only stat data and skip-worktree bits change: the tree
+// cache. Left out are those that hold offsets, resolved conflicts, or what a monitor or a directory scan of the project
+// saw. One that readers must understand is an error.
 func keepExtensions(b []byte) ([]byte, error) {
 	var out []byte
 	for len(b) > 0 {
@@ -179,7 +179,7 @@ func keepExtensions(b []byte) ([]byte, error) {
 		}
 		n := 8 + int(binary.BigEndian.Uint32(b[4:]))
 		switch name := string(b[:4]); {
-		case name == "TREE" || name == "REUC":
+		case name == "TREE":
 			out = append(out, b[:n]...)
 		case name[0] < 'A' || name[0] > 'Z':
 			return nil, unsupported("index extension %q", name)
