@@ -1,0 +1,129 @@
+//go:build linux || darwin
+
+package plain
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/alca-mount/alca-mount/launcher/internal/term"
+)
+
+// ownSignals are those that Run handles itself: they are about the terminal and about children, not for the command as they are.
+type ownSignals struct {
+	winch, cont, tstp, chld chan os.Signal
+}
+
+func listen() *ownSignals {
+	o := &ownSignals{
+		winch: make(chan os.Signal, 1), cont: make(chan os.Signal, 1),
+		tstp: make(chan os.Signal, 1), chld: make(chan os.Signal, 1),
+	}
+	signal.Notify(o.winch, unix.SIGWINCH)
+	signal.Notify(o.cont, unix.SIGCONT)
+	signal.Notify(o.tstp, unix.SIGTSTP)
+	signal.Notify(o.chld, unix.SIGCHLD)
+	return o
+}
+
+func (o *ownSignals) stop() {
+	for _, c := range []chan os.Signal{o.winch, o.cont, o.tstp, o.chld} {
+		signal.Stop(c)
+	}
+}
+
+// stopJob stops our whole job, as the terminal would, so that the shell takes over; it returns when we were continued.
+// The others get TSTP; we get STOP on this thread, so that we are stopped once and at a known point.
+// The TSTP that reaches us as well goes into a sink, and Stop waits until it has: it must not stop the job a second time.
+func (o *ownSignals) stopJob() {
+	sink := make(chan os.Signal, 1)
+	signal.Notify(sink, unix.SIGTSTP)
+	signal.Stop(o.tstp)
+	_ = unix.Kill(0, unix.SIGTSTP)
+	_ = term.StopSelf()
+	signal.Stop(sink)
+	signal.Notify(o.tstp, unix.SIGTSTP)
+}
+
+// passedOn reports whether a signal that our process got is meant for the command. The others are about us or handled by Run itself.
+func passedOn(sig syscall.Signal) bool {
+	switch sig {
+	case unix.SIGTSTP, unix.SIGCONT, unix.SIGWINCH, unix.SIGCHLD, unix.SIGURG, unix.SIGPIPE, unix.SIGTTIN, unix.SIGTTOU, unix.SIGXFSZ:
+		return false
+	}
+	return true
+}
+
+// asksToEnd reports whether the grace period starts with this signal.
+func asksToEnd(sig syscall.Signal) bool { return sig == unix.SIGTERM || sig == unix.SIGHUP }
+
+func (r *running) pass(s os.Signal) {
+	sig, ok := s.(syscall.Signal)
+	if !ok || !passedOn(sig) {
+		return
+	}
+	r.send(sig)
+	if !asksToEnd(sig) {
+		return
+	}
+	// A stopped command can't act on it; and a hang-up always comes with CONT, as from the kernel.
+	if r.stopped || sig == unix.SIGHUP {
+		r.send(unix.SIGCONT)
+		r.stopped = false
+	}
+	if r.grace == nil {
+		r.grace = time.NewTimer(r.spec.Grace)
+	}
+}
+
+func (r *running) graceOver() <-chan time.Time {
+	if r.grace == nil {
+		return nil
+	}
+	return r.grace.C
+}
+
+func (r *running) kill() {
+	r.killed = true
+	r.send(unix.SIGKILL)
+}
+
+// send signals the command's process group. Until reap the command's pid is its own, dead or alive, and so is the group's number.
+func (r *running) send(sig syscall.Signal) {
+	if unix.Kill(-r.pid, sig) == unix.ESRCH { // it moved itself into another group
+		_ = unix.Kill(r.pid, sig)
+	}
+}
+
+// hasStopped gives a command that stopped for want of the terminal the terminal, and else stops our job with it.
+func (r *running) hasStopped(sig syscall.Signal) {
+	r.stopped = true
+	if (sig == unix.SIGTTIN || sig == unix.SIGTTOU) && r.console.handOver(r.pid) {
+		r.stopped = false
+		r.send(unix.SIGCONT)
+		return
+	}
+	if r.grace != nil || !r.console.watched() {
+		return
+	}
+	_ = r.console.give()
+	r.own.stopJob() // the SIGCONT that ends it comes in as one of our own
+}
+
+func (r *running) resume() {
+	_ = r.console.take(r.pid)
+	r.stopped = false
+	r.send(unix.SIGCONT)
+}
+
+// suspendTyped does what the kernel doesn't for a session's first process: its terminal sent it TSTP, and where it leaves that to the
+// kernel the stop is dropped, because nobody inside the session could continue it. We can.
+func (r *running) suspendTyped() {
+	if r.console.leads(r.pid) && r.console.watched() && r.console.stopSignal(r.pid) == unix.SIGSTOP {
+		r.send(unix.SIGSTOP)
+	}
+}
