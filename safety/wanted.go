@@ -24,4 +24,13 @@ func (s *Store) TakeBack(st *Staged) error { return errors.ErrUnsupported }
 func (r *Root) MoveOut(p RelPath, dst string) error { return errors.ErrUnsupported }
 
 // Stat describes an open file.
-func Stat(f *os.File) (Info, error) { return Info{}, errors.ErrUnsupported }
+func Stat(f *os.File) (info Info, err error) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return Info{}, err
+	}
+	if cerr := conn.Control(func(fd uintptr) { info, err = (&sys{}).fstat(OpFileStat, int(fd), f.Name()) }); cerr != nil {
+		return Info{}, cerr
+	}
+	return info, err
+}
