@@ -171,16 +171,20 @@ func (r *repo) shrink(t *testing.T, tree int, file string, fold bool) (string, [
 	return file, fails(file)
 }
 
-// treesPerCall cases are asked in one git process.
-const treesPerCall = 50
-
-func TestAgreesWithGitOnRandomListsAndTrees(t *testing.T) {
+func newGenerator(t *testing.T) *generator {
 	seed := *seedFlag
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("seed %d (rerun with -seed)", seed)
-	g := &generator{rand.New(rand.NewPCG(seed, 1))}
+	return &generator{rand.New(rand.NewPCG(seed, 1))}
+}
+
+// treesPerCall cases are asked in one git process.
+const treesPerCall = 50
+
+func TestAgreesWithGitOnRandomListsAndTrees(t *testing.T) {
+	g := newGenerator(t)
 	r := newRepo(t)
 	for range treesPerCall {
 		r.plant(t, g.tree())
@@ -200,7 +204,7 @@ func TestAgreesWithGitOnRandomListsAndTrees(t *testing.T) {
 		for i, file := range files {
 			if bad := mismatches(file, r.trees[i], want[i], false); bad != nil {
 				small, bad := r.shrink(t, i, file, false)
-				t.Errorf("seed %d: list %q differs from git:\n%s", seed, small, strings.Join(bad, "\n"))
+				t.Errorf("list %q differs from git:\n%s", small, strings.Join(bad, "\n"))
 			}
 			for _, v := range want[i] {
 				paths++

@@ -54,11 +54,23 @@ func (p *Pattern) Match(dir, name string, isDir bool) bool {
 	case in:
 		return len(dir) == len(p.dirText) && p.name.match(name, p.fold) && same(dir, p.dirText, p.fold)
 	case below:
+		if !p.mayLieIn(dir) {
+			return false
+		}
 		return p.name.match(name, p.fold) && matchDirs(p.dirs, dir, start(dir), p.fold)
 	case loose:
 		return p.matchLoose(dir, name)
 	}
 	return false
+}
+
+// mayLieIn compares the literal start of the first directory of a pattern with dir: a quick look.
+func (p *Pattern) mayLieIn(dir string) bool {
+	first := &p.dirs[0]
+	if first.kind != literal && first.kind != prefix {
+		return true
+	}
+	return len(dir) >= len(first.text) && same(dir[:len(first.text)], first.text, p.fold)
 }
 
 // start is where the first name of dir begins; the top has none.

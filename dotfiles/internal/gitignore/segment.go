@@ -120,6 +120,16 @@ func same(name, text string, fold bool) bool {
 
 // matchGlob goes back to the last star only: what an earlier one could take instead, that one takes as well.
 func matchGlob(tokens []token, name string, fold bool) bool {
+	// What follows the last star first: there most names fail.
+	for len(tokens) > 0 && tokens[len(tokens)-1].kind != starToken {
+		if name == "" || !tokens[len(tokens)-1].match(name[len(name)-1], fold) {
+			return false
+		}
+		tokens, name = tokens[:len(tokens)-1], name[:len(name)-1]
+	}
+	if len(tokens) == 0 {
+		return name == ""
+	}
 	t, n := 0, 0
 	star, from := -1, 0
 	for n < len(name) {
