@@ -29,7 +29,7 @@ func (c config) lines() string {
 func TestConfigReadsAsGitDoes(t *testing.T) {
 	dir := realTemp(t)
 	tokens := []string{"[core]", "[Core \"Sub x\"]", "[a.B]", "[a \"q\\\"w\\\\\"]", "\n", "\n", "\n", "key", "KEY-2", " = ", "=", "value", " two  words ", "\"", "\\n", "\\t", "\\\n", "#", "; note", "\\\"", "  ", "x = y\n", "\r\n", "\\x", "]", "é"}
-	runs := 300
+	runs := 120
 	if *long {
 		runs = 5000
 	}

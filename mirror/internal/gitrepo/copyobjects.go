@@ -80,6 +80,9 @@ func (c *copier) copyLoose(top *safety.Dir, name string) error {
 	}
 	defer src.Close()
 	entries, err := src.ReadDir()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // packed meanwhile
+	}
 	if err != nil {
 		return fmt.Errorf("list %s: %w", name, err)
 	}

@@ -28,7 +28,7 @@ func sameAsGit(t *testing.T, dir string) []string {
 }
 
 func TestFilesListsWhatGitLists(t *testing.T) {
-	runs := 15
+	runs := 8
 	if *long {
 		runs = 500
 	}

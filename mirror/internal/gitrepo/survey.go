@@ -22,6 +22,20 @@ func (c *copier) survey() error {
 	if c.opts.Hidden == nil {
 		return nil
 	}
+	var err error
+	for range packTries {
+		c.report.Unnamed = 0
+		err = c.surveyOnce()
+		var hidden *HiddenError
+		if err == nil || errors.As(err, &hidden) || c.ctx.Err() != nil {
+			return err
+		}
+		// RACE: git gc moved objects to other packs while they were read; a new look finds them there.
+	}
+	return err
+}
+
+func (c *copier) surveyOnce() error {
 	s, err := c.repo.openStore()
 	if err != nil {
 		return err
