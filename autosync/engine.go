@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/alca-mount/alca-mount/autosync/internal/journal"
@@ -227,7 +228,8 @@ func (e *engine) syncDirs() error {
 		if d.side != mirror.ProjectSide {
 			continue
 		}
-		if err := e.m.Project.Sync(d.path); err != nil && !isAbsent(err) {
+		err := e.m.Project.Sync(d.path)
+		if err != nil && !isAbsent(err) && !errors.Is(err, safety.ErrChanged) && !errors.Is(err, syscall.ENOTDIR) { // else it is gone since
 			errs = append(errs, err)
 		}
 	}

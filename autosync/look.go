@@ -35,12 +35,12 @@ func lookAround(ctx context.Context, m *mirror.Mirror) (*view, error) {
 	moved := l.moved()
 	v.looks = make([]look, len(moved))
 	errs := make([]error, len(moved))
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, p := range moved {
 		g.Go(func() error {
-			v.looks[i], errs[i] = l.look(ctx, p)
-			return ctx.Err()
+			v.looks[i], errs[i] = l.look(gctx, p)
+			return gctx.Err()
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -84,7 +84,7 @@ func (l *looker) moved() []safety.RelPath {
 		if e.State.Kind == safety.File {
 			l.startFiles++
 		}
-		if !l.unknown(p) && (mirror.StampOf(l.project.Get(p).Info) != e.Project || mirror.StampOf(l.mirrored.Get(p).Info) != e.Mirror) {
+		if (hasMoved(e.Project, l.project.Get(p)) || hasMoved(e.Mirror, l.mirrored.Get(p))) && !l.unknown(p) {
 			paths[p] = true
 		}
 	}
@@ -98,6 +98,12 @@ func (l *looker) moved() []safety.RelPath {
 	l.noteTrouble(l.project, "in the project: ")
 	l.noteTrouble(l.mirrored, "in the mirror: ")
 	return slices.Sorted(maps.Keys(paths))
+}
+
+// hasMoved reports whether an entry of the base has to be looked at again on a side. A zero stamp is no proof of
+// anything: the entry may be gone as well as changed.
+func hasMoved(then mirror.Stamp, now mirror.Found) bool {
+	return then == mirror.Stamp{} || mirror.StampOf(now.Info) != then
 }
 
 // unknown reports whether p could not be looked at on some side.
@@ -132,8 +138,8 @@ func (l *looker) look(ctx context.Context, p safety.RelPath) (look, error) {
 		pf = mirror.Found{} // what is hidden is not looked at
 	}
 	c := comparison{ctx: ctx, path: p, base: base}
-	c.sides[mirror.ProjectSide] = sideNow{root: l.m.Project, found: pf, moved: mirror.StampOf(pf.Info) != base.Project}
-	c.sides[mirror.MirrorSide] = sideNow{root: l.m.Root, found: mf, moved: mirror.StampOf(mf.Info) != base.Mirror}
+	c.sides[mirror.ProjectSide] = sideNow{root: l.m.Project, found: pf, moved: base.State.Absent() || hasMoved(base.Project, pf)}
+	c.sides[mirror.MirrorSide] = sideNow{root: l.m.Root, found: mf, moved: base.State.Absent() || hasMoved(base.Mirror, mf)}
 	var err error
 	if lk.base, lk.project, lk.mirrored, err = c.states(); err != nil {
 		return lk, err

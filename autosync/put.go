@@ -191,11 +191,23 @@ func (e *engine) place(p *pending) error {
 	if err != nil {
 		return err
 	}
+	if p.side == mirror.MirrorSide && displaced.Slot != "" && !displaced.Expected {
+		return e.takeBack(p)
+	}
 	entry := e.entry(p)
 	kept := e.settleDisplaced(p.step, p.staged.Seq(), displaced)
 	e.done(p.step, p.staged.Seq(), entry, kept)
 	e.report(p.step, kept)
 	return nil
+}
+
+// takeBack gives the mirror back what was saved in it while the project's version came in: the agent's newer version wins,
+// so it has to be there when both sides are looked at again.
+func (e *engine) takeBack(p *pending) error {
+	if err := e.stores[p.side].TakeBack(p.staged); err != nil {
+		return fmt.Errorf("give the mirror its newer %s back (it is kept at %s): %w", p.path, e.stores[p.side].SlotPath(p.staged.Seq()), err)
+	}
+	return fmt.Errorf("copy %s: %w", p.path, safety.ErrChanged)
 }
 
 // entry is the base after a placement. The placed side's stamp is that of the staged descriptor, never of a look at the

@@ -1,0 +1,7 @@
+//go:build unix
+
+package autosync_test
+
+import "syscall"
+
+const errNotDir = syscall.ENOTDIR
