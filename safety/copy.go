@@ -39,9 +39,17 @@ const (
 // Copier copies file content. It remembers which pairs of devices cannot share extents, and keeps its buffers.
 // The zero value is ready; its methods may be called concurrently. [Root.Copier] returns a root's own.
 type Copier struct {
-	sys       *sys
+	sys       *sys     // nil: all that the platform has
 	noReflink sync.Map // devicePair → struct{}
 	buffers   sync.Pool
+}
+
+// do is where the copier's calls go.
+func (c *Copier) do() *sys {
+	if c.sys == nil {
+		return &sys{}
+	}
+	return c.sys
 }
 
 type devicePair struct{ dst, src uint64 }
@@ -67,7 +75,7 @@ func (c *Copier) copyTo(ctx context.Context, op Op, dfd int, src *os.File) (Copi
 		return Copied{}, err
 	}
 	sfd := int(src.Fd())
-	info, err := c.sys.fstat(OpFileStat, sfd, src.Name())
+	info, err := c.do().fstat(OpFileStat, sfd, src.Name())
 	if err != nil {
 		return Copied{}, err
 	}
@@ -86,7 +94,7 @@ func (c *Copier) copyTo(ctx context.Context, op Op, dfd int, src *os.File) (Copi
 
 // share tries a reflink. Whatever goes wrong, another way will do, or will say what is wrong.
 func (c *Copier) share(op Op, dst, src int, name string, srcDev uint64) bool {
-	to, err := c.sys.fstat(OpFileStat, dst, name)
+	to, err := c.do().fstat(OpFileStat, dst, name)
 	if err != nil {
 		return false
 	}
@@ -94,7 +102,7 @@ func (c *Copier) share(op Op, dst, src int, name string, srcDev uint64) bool {
 	if _, never := c.noReflink.Load(pair); never {
 		return false
 	}
-	err = c.sys.reflink(op, dst, src, name)
+	err = c.do().reflink(op, dst, src, name)
 	// EINVAL may be about this one file (inline data, alignment): not remembered.
 	if isNoReflink(err) {
 		c.noReflink.Store(pair, struct{}{})
@@ -112,7 +120,7 @@ type copying struct {
 }
 
 func (k *copying) shared() (Copied, error) {
-	info, err := k.c.sys.fstat(OpFileStat, k.dst, k.name)
+	info, err := k.c.do().fstat(OpFileStat, k.dst, k.name)
 	return Copied{Method: Reflink, Bytes: info.Size}, err
 }
 
@@ -140,7 +148,7 @@ func (k *copying) kernelCopy(off, end int64) (int64, error) {
 		if end >= 0 {
 			n = min(n, end-off)
 		}
-		done, err := k.c.sys.copyRange(k.op, k.dst, k.src, off, n, k.name)
+		done, err := k.c.do().copyRange(k.op, k.dst, k.src, off, n, k.name)
 		if isNoCopyRange(err) {
 			return off, nil
 		}
@@ -177,14 +185,14 @@ func (k *copying) readWrite(off, end int64, sum *xxh3.Hasher128) (int64, error) 
 		if end >= 0 {
 			part = part[:min(int64(len(part)), end-off)]
 		}
-		n, err := k.c.sys.readAt(k.src, part, off)
+		n, err := k.c.do().readAt(OpRead, k.src, part, off, k.name)
 		if err != nil || n == 0 {
 			return off, err
 		}
 		if sum != nil {
 			sum.Write(part[:n])
 		}
-		if err := k.c.sys.writeAll(k.op, k.dst, part[:n], off, k.name); err != nil {
+		if err := k.c.do().writeAll(k.op, k.dst, part[:n], off, k.name); err != nil {
 			return off, err
 		}
 		off += int64(n)
@@ -204,7 +212,7 @@ func (c *Copier) buffer() *[]byte {
 func (k *copying) sparse(size int64) (Copied, error) {
 	out := Copied{Method: CopyRange}
 	for off := int64(0); off < size; {
-		data, hole, err := k.c.sys.nextData(k.src, off)
+		data, hole, err := k.c.do().nextData(k.op, k.src, off, k.name)
 		if err != nil && off == 0 {
 			return k.large() // a file system that does not know about holes
 		}
@@ -231,13 +239,13 @@ func (k *copying) sparse(size int64) (Copied, error) {
 
 // sized gives dst its whole length: the last part may be a hole.
 func (k *copying) sized(out Copied, size int64) (Copied, error) {
-	now, err := k.c.sys.fstat(OpFileStat, k.dst, k.name)
+	now, err := k.c.do().fstat(OpFileStat, k.dst, k.name)
 	if err != nil {
 		return out, err
 	}
 	out.Bytes = max(size, now.Size)
 	if now.Size < size {
-		err = k.c.sys.ftruncate(k.op, k.dst, size, k.name)
+		err = k.c.do().ftruncate(k.op, k.dst, size, k.name)
 	}
 	return out, err
 }

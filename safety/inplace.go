@@ -91,7 +91,7 @@ func (s *Store) rewrite(dst, src int, size int64, shape Shape, name string) erro
 	defer s.root.copier.buffers.Put(buf)
 	off := int64(0)
 	for off < size {
-		n, err := y.readAt(src, (*buf)[:min(int64(len(*buf)), size-off)], off)
+		n, err := y.readAt(OpRead, src, (*buf)[:min(int64(len(*buf)), size-off)], off, name)
 		if err != nil {
 			return err
 		}

@@ -190,7 +190,7 @@ func (s *Store) sum(folder int, name string) ([16]byte, error) {
 	buf := s.root.copier.buffer()
 	defer s.root.copier.buffers.Put(buf)
 	for off := int64(0); ; {
-		n, err := y.readAt(fd, *buf, off)
+		n, err := y.readAt(OpInspect, fd, *buf, off, name)
 		if err != nil || n == 0 {
 			return h.Sum128().Bytes(), err
 		}

@@ -23,6 +23,7 @@ const (
 	OpChmod      Op = "CHMOD"
 	OpChown      Op = "CHOWN"
 	OpSetTimes   Op = "SET_TIMES"
+	OpRead       Op = "READ"
 	OpCopyWrite  Op = "COPY_WRITE"
 	OpXattr      Op = "XATTR"
 

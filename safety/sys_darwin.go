@@ -134,7 +134,10 @@ func (s *sys) copyRange(op Op, dst, src int, off, n int64, name string) (int64, 
 	return 0, unix.ENOSYS
 }
 
-func (s *sys) nextData(fd int, off int64) (data, hole int64, err error) {
+func (s *sys) nextData(op Op, fd int, off int64, name string) (data, hole int64, err error) {
+	if err := s.may(op, name); err != nil {
+		return 0, 0, err
+	}
 	const seekHole, seekData = 3, 4
 	data, err = unix.Seek(fd, off, seekData)
 	if err == unix.ENXIO {

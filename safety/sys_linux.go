@@ -248,7 +248,10 @@ func (s *sys) copyRange(op Op, dst, src int, off, n int64, name string) (done in
 }
 
 // nextData returns the first extent with data at or after off; data < 0: none is left.
-func (s *sys) nextData(fd int, off int64) (data, hole int64, err error) {
+func (s *sys) nextData(op Op, fd int, off int64, name string) (data, hole int64, err error) {
+	if err := s.may(op, name); err != nil {
+		return 0, 0, err
+	}
 	data, err = unix.Seek(fd, off, unix.SEEK_DATA)
 	if err == unix.ENXIO {
 		return -1, -1, nil

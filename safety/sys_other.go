@@ -55,7 +55,7 @@ func (s *sys) fsync(op Op, fd int, name string) error                 { return e
 func (s *sys) writeAll(op Op, fd int, data []byte, off int64, name string) error {
 	return errors.ErrUnsupported
 }
-func (s *sys) readAt(fd int, buf []byte, off int64) (n int, err error) {
+func (s *sys) readAt(op Op, fd int, buf []byte, off int64, name string) (n int, err error) {
 	return -1, errors.ErrUnsupported
 }
 func (s *sys) readDir(op Op, fd int, name string) ([]Dirent, error) {
@@ -100,7 +100,7 @@ func (s *sys) reflink(op Op, dst, src int, name string) error         { return e
 func (s *sys) copyRange(op Op, dst, src int, off, n int64, name string) (done int64, err error) {
 	return 0, errors.ErrUnsupported
 }
-func (s *sys) nextData(fd int, off int64) (data, hole int64, err error) {
+func (s *sys) nextData(op Op, fd int, off int64, name string) (data, hole int64, err error) {
 	return 0, 0, errors.ErrUnsupported
 }
 func isExist(err error) bool      { return false }

@@ -332,7 +332,10 @@ func (s *sys) writeAll(op Op, fd int, data []byte, off int64, name string) error
 }
 
 // readAt reads once; 0 and no error is the end of the file.
-func (s *sys) readAt(fd int, buf []byte, off int64) (n int, err error) {
+func (s *sys) readAt(op Op, fd int, buf []byte, off int64, name string) (n int, err error) {
+	if err := s.may(op, name); err != nil {
+		return 0, err
+	}
 	err = retry(func() (err error) {
 		n, err = unix.Pread(fd, buf, off)
 		return err

@@ -24,14 +24,14 @@ func CopyXattrs(dst, src *os.File) error { return new(Copier).CopyXattrs(dst, sr
 
 // CopyXattrs is the function CopyXattrs.
 func (c *Copier) CopyXattrs(dst, src *os.File) error {
-	attrs, err := readXattrs(c.sys, OpXattr, int(src.Fd()), src.Name(), isUserAttr)
+	attrs, err := readXattrs(c.do(), OpXattr, int(src.Fd()), src.Name(), isUserAttr)
 	if err != nil {
 		return fmt.Errorf("read attributes of %q: %w", src.Name(), err)
 	}
 	if len(attrs) == 0 {
 		return nil
 	}
-	_, err = writeXattrs(c.sys, OpXattr, int(dst.Fd()), dst.Name(), attrs)
+	_, err = writeXattrs(c.do(), OpXattr, int(dst.Fd()), dst.Name(), attrs)
 	if err != nil {
 		return fmt.Errorf("set attributes of %q: %w", dst.Name(), err)
 	}
