@@ -47,15 +47,16 @@ func (a *app) create(ctx context.Context, flags *mirrorFlags) error {
 	if err != nil {
 		return fmt.Errorf("--mirror-dir: %w", err)
 	}
-	state, err := mirror.DefaultStateDir()
+	state, err := stateFor(where.project)
 	if err != nil {
 		return err
 	}
-	session, err := state.New(where.project, mirror.Record{Name: flags.name, Agent: flags.agent, Mirror: mirrorDir, Rules: policy.Rules()})
+	session, err := state.New(where.project, mirror.Record{Name: flags.name, Agent: flags.agent})
 	if err != nil {
 		return err
 	}
 	defer session.Unlock()
+	tellRules(o, policy)
 	bar := newProgress(o)
 	m, err := mirror.Create(ctx, where.project, mirrorDir, mirror.Options{
 		Policy: policy, Agent: flags.agent, Session: session, Progress: bar.show,

@@ -36,6 +36,7 @@ func (a *app) dryRun(ctx context.Context, flags *mirrorFlags, command []string) 
 	if err != nil {
 		return err
 	}
+	tellRules(a.out(), policy)
 	root, err := safety.OpenRoot(where.project)
 	if err != nil {
 		return fmt.Errorf("dry run: %w", err)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/launcher"
 	"github.com/alca-mount/alca-mount/mirror"
 )
@@ -92,7 +93,7 @@ func (m *mirrorFlags) check(f *pflag.FlagSet) error {
 
 func (r *ruleFlags) check(f *pflag.FlagSet) error {
 	r.agentGiven = f.Changed("agent")
-	if r.agentGiven && !isAgentName(r.agent) {
+	if r.agentGiven && !dotfiles.ValidAgent(r.agent) {
 		return fmt.Errorf("--agent %q: expected letters, digits, '_' and '-' only", r.agent)
 	}
 	if r.git.value == "import" {

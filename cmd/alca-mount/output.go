@@ -101,12 +101,19 @@ func show(name string) string {
 // count is "1 file", "1,234 files".
 func count(n int, noun string) string {
 	if n != 1 {
-		if strings.HasSuffix(noun, "y") {
-			noun = strings.TrimSuffix(noun, "y") + "ie"
-		}
-		noun += "s"
+		noun = plural(noun)
 	}
 	return grouped(n) + " " + noun
+}
+
+func plural(noun string) string {
+	switch {
+	case strings.HasSuffix(noun, "y"):
+		return strings.TrimSuffix(noun, "y") + "ies"
+	case strings.HasSuffix(noun, "s"):
+		return noun + "es"
+	}
+	return noun + "s"
 }
 
 func grouped(n int) string {

@@ -42,7 +42,8 @@ func (a *app) rm(ctx context.Context, spec string, force bool) error {
 	defer s.Unlock()
 	_, err = os.Lstat(s.Mirror)
 	there := !errors.Is(err, fs.ErrNotExist) && s.Mirror != ""
-	if there && !force {
+	// A mirror that was never complete was given to nobody: there is no work in it.
+	if there && !force && s.State != mirror.SessionBuilding {
 		if err := a.refuseUnsynced(ctx, s); err != nil {
 			return err
 		}

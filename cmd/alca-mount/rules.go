@@ -8,18 +8,12 @@ import (
 	"github.com/alca-mount/alca-mount/dotfiles"
 )
 
-// isAgentName reports whether name may stand in the name of a rule file.
-func isAgentName(name string) bool {
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
-	return name != "" && strings.Trim(name, letters) == ""
-}
-
 // agentOf is the agent whose rule files are added: the one given, else the command's base name where that can be one.
 func (r *ruleFlags) agentOf(command []string) string {
 	if r.agentGiven || len(command) == 0 {
 		return r.agent
 	}
-	if name := filepath.Base(command[0]); isAgentName(name) {
+	if name := filepath.Base(command[0]); dotfiles.ValidAgent(name) {
 		return name
 	}
 	return ""
@@ -50,7 +44,7 @@ func (r *ruleFlags) addTo(rules dotfiles.Rules) dotfiles.Rules {
 	return rules
 }
 
-// tellRules names what is odd about the rules.
+// tellRules names what is odd in the rule files.
 func tellRules(o *output, policy *dotfiles.Policy) {
 	for _, w := range policy.Warnings() {
 		where := show(w.Source)
@@ -59,4 +53,22 @@ func tellRules(o *output, policy *dotfiles.Policy) {
 		}
 		o.warn("%s: %s", where, oneLine(w.Text))
 	}
+}
+
+// tellIgnored names files that look like rules and are none for this agent: who wrote them may count on them.
+func tellIgnored(o *output, project, agent string) {
+	if files := dotfiles.Unapplied(project, agent); len(files) > 0 {
+		o.warn("not applied for agent %q: %s", agent, showAll(files))
+	}
+	if files := dotfiles.Foreign(project); len(files) > 0 {
+		o.warn("of other tools, not obeyed: %s; .agentignore is", showAll(files))
+	}
+}
+
+func showAll(names []string) string {
+	shown := make([]string, len(names))
+	for i, name := range names {
+		shown[i] = show(name)
+	}
+	return strings.Join(shown, ", ")
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"time"
@@ -83,16 +81,15 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 	bar := newProgress(o)
 	opts.Progress = bar.show
 	opts.Events = events.event
+	signals, ctx := startRelay(ctx)
+	defer signals.stop()
+	opts.Signals = signals.out
 	opts.AfterBuild = func(s launcher.Start) {
+		signals.started.Store(true)
 		bar.done()
 		tellStart(o, s, flags, time.Since(began))
 		events.start(opts.Project, s)
 	}
-	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, unignored(passedOn())...)
-	defer signal.Stop(signals)
-	opts.Signals = signals
-
 	res, err := a.launch(ctx, opts)
 	bar.done()
 	events.end(res)
@@ -103,7 +100,7 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 		o.warn("--events %s: %v; later events are missing there", show(flags.events), bareErr(eerr))
 	}
 	if err != nil {
-		return &exitError{ownCode(res.ExitCode), err}
+		return stopped(ctx, &exitError{ownCode(res.ExitCode), err})
 	}
 	if res.ExitCode != 0 {
 		return &exitError{code: res.ExitCode}
@@ -111,12 +108,12 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 	return nil
 }
 
-// ownCode is the code for a launch that failed: 126, 127 and a signal's as the launcher says, else 125.
+// ownCode is the code of a launch with an error: CMD's own where it failed by itself, never a success.
 func ownCode(code int) int {
-	if code == 126 || code == 127 || code > 128 {
-		return code
+	if code == 0 {
+		return exitOwn
 	}
-	return exitOwn
+	return code
 }
 
 func (a *app) launchOptions(flags *runFlags, command []string) (launcher.Options, *eventLog, error) {
@@ -128,7 +125,7 @@ func (a *app) launchOptions(flags *runFlags, command []string) (launcher.Options
 	if err != nil {
 		return launcher.Options{}, nil, fmt.Errorf("--mirror-dir: %w", err)
 	}
-	state, err := mirror.DefaultStateDir()
+	state, err := stateFor(where.project)
 	if err != nil {
 		return launcher.Options{}, nil, err
 	}
@@ -148,6 +145,18 @@ func (a *app) launchOptions(flags *runFlags, command []string) (launcher.Options
 	}, events, nil
 }
 
+// stateFor is the state directory, which may not lie in the project: it would be mirrored, and its sessions synced.
+func stateFor(project string) (*mirror.StateDir, error) {
+	state, err := mirror.DefaultStateDir()
+	if err != nil {
+		return nil, err
+	}
+	if err := safety.CheckRoots(project, state.Path()); err != nil {
+		return nil, fmt.Errorf("the state directory (XDG_STATE_HOME): %w", err)
+	}
+	return state, nil
+}
+
 // prepare finds the project and its rules, and tells what is odd about them.
 func (a *app) prepare(flags *mirrorFlags, command []string) (place, *dotfiles.Policy, error) {
 	where, err := findPlace(a.project)
@@ -162,7 +171,7 @@ func (a *app) prepare(flags *mirrorFlags, command []string) (place, *dotfiles.Po
 	if err != nil {
 		return place{}, nil, err
 	}
-	tellRules(a.out(), policy)
+	tellIgnored(a.out(), where.project, agent)
 	return where, policy, nil
 }
 

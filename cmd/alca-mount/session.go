@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/launcher"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
@@ -70,21 +69,10 @@ func (a *app) takeSession(spec string) (*mirror.Session, error) {
 	return s, nil
 }
 
-// attach opens a session's mirror under the stricter of the rules that it was made with and those of now.
+// attach opens a session's mirror, under the stricter of the rules that it was made with and those of now.
 func attach(ctx context.Context, s *mirror.Session) (*mirror.Mirror, error) {
 	if _, err := os.Lstat(s.Mirror); err != nil {
 		return nil, fmt.Errorf("session %s: its mirror %s: %w", s.ID, show(s.Mirror), bareErr(err))
 	}
-	then, err := dotfiles.New(s.Rules)
-	if err != nil {
-		return nil, fmt.Errorf("session %s: its rules: %w", s.ID, err)
-	}
-	now, err := dotfiles.Read(s.Project, s.Agent)
-	if err != nil {
-		return nil, fmt.Errorf("session %s: rules: %w", s.ID, err)
-	}
-	return mirror.Attach(ctx, s.Project, s.Mirror, mirror.Options{
-		Policy: dotfiles.Stricter(then, now), Agent: s.Agent, Session: s,
-		Population: s.Population, Git: s.Git, Links: s.Links,
-	})
+	return mirror.Attach(ctx, s.Project, s.Mirror, mirror.Options{Agent: s.Agent, Session: s})
 }

@@ -95,7 +95,7 @@ func endLine(e ending) string {
 		parts = append(parts, fmt.Sprintf("to the mirror: %d", n))
 	}
 	if n := len(c.PendingDelete); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d deletions not carried", n))
+		parts = append(parts, count(n, "deletion")+" not carried")
 	}
 	return strings.Join(append(parts, "session "+e.session, humanTime(e.took)), " · ")
 }
