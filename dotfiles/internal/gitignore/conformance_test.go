@@ -204,7 +204,7 @@ func TestAgreesWithGitOnRandomListsAndTrees(t *testing.T) {
 		for i, file := range files {
 			if bad := mismatches(file, r.trees[i], want[i], false); bad != nil {
 				small, bad := r.shrink(t, i, file, false)
-				t.Errorf("list %q differs from git:\n%s", small, strings.Join(bad, "\n"))
+				t.Fatalf("list %q differs from git:\n%s", small, strings.Join(bad, "\n"))
 			}
 			for _, v := range want[i] {
 				paths++
