@@ -110,14 +110,9 @@ func TestBaseYieldsParentsFirstAndForgetsAbsentEntries(t *testing.T) {
 
 func TestReadBaseRefusesEveryDamage(t *testing.T) {
 	whole := someBase(40, 5).encode()
-	file := filepath.Join(t.TempDir(), "base")
 	refuse := func(what string, data []byte) {
 		t.Helper()
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, err := ReadBase(file)
-		if !errors.Is(err, ErrBaseDamaged) || !strings.Contains(err.Error(), file) {
+		if _, err := decodeBase(data); !errors.Is(err, ErrBaseDamaged) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -128,6 +123,14 @@ func TestReadBaseRefusesEveryDamage(t *testing.T) {
 		refuse(fmt.Sprintf("bit of byte %d", n), bad)
 	}
 	refuse("longer", append(bytes.Clone(whole), 0))
+
+	file := filepath.Join(t.TempDir(), "base")
+	if err := os.WriteFile(file, whole[:len(whole)-1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadBase(file); !errors.Is(err, ErrBaseDamaged) || !strings.Contains(err.Error(), file) {
+		t.Error(err)
+	}
 }
 
 func TestReadBaseRefusesPathsThatLeadOutside(t *testing.T) {

@@ -57,8 +57,8 @@ type basedEntry struct {
 type madeDir struct {
 	path   safety.RelPath
 	source safety.Info
-	mode   uint32 // it is to have
-	has    uint32
+	access dotfiles.Access
+	has    uint32 // mode that came out
 }
 
 func (b *builder) run(ctx context.Context) error {
@@ -115,7 +115,7 @@ func (b *builder) open(part *buildPart, job buildJob, make bool) (*safety.Dir, e
 		return b.to.OpenDir(job.path)
 	}
 	if job.path == safety.Top {
-		part.dirs = append(part.dirs, madeDir{path: job.path, source: job.info})
+		part.dirs = append(part.dirs, madeDir{path: job.path, source: job.info, access: job.access})
 		return b.to.OpenDir(safety.Top)
 	}
 	dir, name := split(job.path)
@@ -129,12 +129,7 @@ func (b *builder) open(part *buildPart, job buildJob, make bool) (*safety.Dir, e
 	if err != nil {
 		return nil, err
 	}
-	mode, has, err := b.dressDir(dst, job.scanJob, job.info)
-	if err != nil {
-		dst.Close()
-		return nil, err
-	}
-	part.dirs = append(part.dirs, madeDir{path: job.path, source: job.info, mode: mode, has: has})
+	part.dirs = append(part.dirs, madeDir{path: job.path, source: job.info, access: job.access})
 	return dst, nil
 }
 
@@ -265,9 +260,10 @@ func (b *builder) stamp(i safety.Info) Stamp {
 	return StampOf(i)
 }
 
-// finish gives the directories their modes and times, children before parents: a mode without write permission
-// would keep out what is still to come, and every entry made moves its directory's time.
-func (b *builder) finish() error {
+// finish gives the directories their attributes, owners, modes and times, children before parents: what is still to
+// come would inherit a default ACL or a group, or be kept out by a mode, and every entry made moves its directory's
+// time. It returns their number.
+func (b *builder) finish(base *Base) (int, error) {
 	var all []*madeDir
 	for i := range b.parts {
 		for j := range b.parts[i].dirs {
@@ -277,10 +273,13 @@ func (b *builder) finish() error {
 	slices.SortFunc(all, func(x, y *madeDir) int { return strings.Compare(y.key(), x.key()) })
 	for _, d := range all {
 		if err := b.finishDir(d); err != nil {
-			return fmt.Errorf("finish %s: %w", d.path, err)
+			return 0, fmt.Errorf("finish %s: %w", d.path, err)
+		}
+		if d.path != safety.Top {
+			base.Put(d.path, d.entry())
 		}
 	}
-	return nil
+	return len(all) - 1, nil
 }
 
 // key sorts Top before everything.
@@ -297,15 +296,15 @@ func (b *builder) finishDir(d *madeDir) error {
 		return err
 	}
 	defer dir.Close()
-	if d.path == safety.Top { // only now: its owner and ACL let others in
-		d.mode, d.has, err = b.dressDir(dir, scanJob{path: safety.Top, access: dotfiles.Writable}, d.source)
-		if err != nil {
-			return err
-		}
-		d.mode |= 0o700 // a mirror that its owner can't enter is of no use
+	mode, has, err := b.dressDir(dir, d)
+	if err != nil {
+		return err
 	}
-	if d.has != d.mode {
-		if d.has, err = setMode(dir, d.mode); err != nil {
+	if d.path == safety.Top {
+		mode |= 0o700 // a mirror that its owner can't enter is of no use
+	}
+	if d.has = has; has != mode {
+		if d.has, err = setMode(dir, mode); err != nil {
 			return err
 		}
 	}
@@ -322,8 +321,8 @@ func setMode(dir *safety.Dir, mode uint32) (uint32, error) {
 	return info.Mode, err
 }
 
-// result puts together what the workers made.
-func (b *builder) result(base *Base) Built {
+// collect puts together what the workers made of files and links.
+func (b *builder) collect(base *Base) Built {
 	var out Built
 	var by [safety.ReadWrite + 1]int64
 	for _, part := range b.parts {
@@ -340,14 +339,7 @@ func (b *builder) result(base *Base) Built {
 		for _, e := range part.entries {
 			base.Put(e.path, e.Entry)
 		}
-		for _, d := range part.dirs {
-			if d.path != safety.Top {
-				base.Put(d.path, d.entry())
-				out.Dirs++
-			}
-		}
 	}
-	sortSkipped(out.Skipped)
 	for m, n := range by {
 		if n > by[out.CopiedBy] {
 			out.CopiedBy = safety.Method(m)

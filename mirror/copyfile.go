@@ -45,6 +45,7 @@ func (w *dirWork) fill(ctx context.Context, p safety.RelPath, name string, from 
 		return err
 	}
 	defer to.Close()
+	writer := recent(info) && safety.HasWriter(from)
 	copied, info, settled, err := w.content(ctx, to, from, info)
 	if err != nil {
 		return w.afterFailedCopy(ctx, p, name, from, err)
@@ -60,7 +61,7 @@ func (w *dirWork) fill(ctx context.Context, p safety.RelPath, name string, from 
 		},
 		Project: stamp(info), Mirror: StampOf(made),
 	}
-	if !settled {
+	if writer || !settled {
 		e.Project = Stamp{}
 	}
 	w.part.add(p, e)

@@ -78,10 +78,16 @@ func prepare(projectDir, mirrorDir string, opts Options) (m *Mirror, undo undone
 }
 
 func policyFor(project string, opts Options) (*dotfiles.Policy, error) {
-	if opts.Policy != nil {
-		return opts.Policy, nil
+	policy, err := opts.Policy, error(nil)
+	if policy == nil {
+		policy, err = dotfiles.Read(project, opts.Agent)
 	}
-	return dotfiles.Read(project, opts.Agent)
+	if err != nil || opts.Git == GitNone || policy.Rules().Git {
+		return policy, err
+	}
+	rules := policy.Rules()
+	rules.Git = true
+	return dotfiles.New(rules)
 }
 
 // openSession takes the session of the options or makes one.
@@ -225,15 +231,16 @@ func (m *Mirror) build(ctx context.Context) error {
 		return err
 	}
 	built := time.Now()
+	population := m.Built.Population
+	m.Built = b.collect(m.Base)
+	m.Built.Population = population
 	if err := m.addOwn(ctx); err != nil {
 		return err
 	}
-	if err := b.finish(); err != nil {
+	if m.Built.Dirs, err = b.finish(m.Base); err != nil {
 		return err
 	}
-	population := m.Built.Population
-	m.Built = b.result(m.Base)
-	m.Built.Population = population
+	sortSkipped(m.Built.Skipped)
 	if err := m.SaveBase(); err != nil {
 		return err
 	}
@@ -258,9 +265,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // addOwn adds what is not the project's as it is: the README, unless the project has an entry of that name, and .git.
 func (m *Mirror) addOwn(ctx context.Context) error {
-	if err := m.addGit(ctx); err != nil {
+	if err := m.addReadme(); err != nil {
 		return err
 	}
+	return m.addGit(ctx)
+}
+
+func (m *Mirror) addReadme() error {
 	top, err := m.Root.OpenDir(safety.Top)
 	if err != nil {
 		return err

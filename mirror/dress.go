@@ -41,25 +41,25 @@ func (w *dirWork) dressFile(name string, to, from *os.File, source safety.Info, 
 	return statFile(to)
 }
 
-// dressDir gives a new directory the attributes and owner of its source, and returns the mode that it is to have and
-// the one that it has.
-func (b *builder) dressDir(dst *safety.Dir, at scanJob, source safety.Info) (mode, has uint32, err error) {
-	if err := b.extras.copyXattrs(at.path); err != nil {
+// dressDir gives a filled directory the attributes and owner of its source, and returns the mode that it is to have
+// and the one that it has.
+func (b *builder) dressDir(dst *safety.Dir, d *madeDir) (mode, has uint32, err error) {
+	if err := b.extras.copyXattrs(d.path); err != nil {
 		return 0, 0, err
 	}
 	made, err := dst.Stat()
 	if err != nil {
 		return 0, 0, err
 	}
-	if uid, gid, need := b.owner.change(source, made); need {
-		if err := b.owner.settle(b.extras.to.Lchown(string(at.path), asID(uid), asID(gid))); err != nil {
+	if uid, gid, need := b.owner.change(d.source, made); need {
+		if err := b.owner.settle(b.extras.to.Lchown(string(d.path), asID(uid), asID(gid))); err != nil {
 			return 0, 0, err
 		}
 		if made, err = dst.Stat(); err != nil {
 			return 0, 0, err
 		}
 	}
-	return mirrorMode(source, made, at.access), made.Mode, nil
+	return mirrorMode(d.source, made, d.access), made.Mode, nil
 }
 
 // dressLink gives a new link the time and owner of its source.

@@ -1,7 +1,7 @@
 // Package mirror makes a faithful copy of what a policy lets an agent see, and nothing else.
 //
 // [Create] builds a mirror of a project and remembers, in its base, what both sides were like; [Attach] takes up one
-// that is there already. [Scan] and [Look] say what either side is now. It never writes in the project.
+// that is there already. [Mirror.Scan] says what either side is now. It never writes in the project.
 package mirror
 
 import (

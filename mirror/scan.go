@@ -24,16 +24,14 @@ func (s Side) String() string { return [...]string{"project", "mirror"}[s] }
 // Found is one entry of a scan.
 type Found struct {
 	Info   safety.Info
-	Target string // of a symlink: on the mirror side as readlink gives it, on the project side as the mirror has it
+	Target string // of a symlink, as readlink gives it: DecideLink says what that is in the mirror
 	Access dotfiles.Access
-	From   safety.RelPath // under FollowLinks: the project's file whose copy stands for the link here; else ""
 }
 
 // Scan lists one side of the mirror, in parallel. On the project side it does not look into what the policy hides or
 // excludes; on the mirror side entries at hidden paths are listed (the top-most of each; not what lies below), excluded
 // ones are not. Under [Git], both sides are without what git ignores and does not track. .git is never listed: a copy
-// of it is not synced. Links of the project are listed as they are in the mirror ([DecideLink]). The marker is never
-// listed, nor is the README while it is ours.
+// of it is not synced file by file. The marker is never listed, nor is the README while it is ours.
 // An entry that vanishes while it is scanned is absent. A directory that can't be listed, or was replaced by something
 // else, is in Trouble; only a top that can't be listed is an error.
 func (m *Mirror) Scan(ctx context.Context, side Side) (*Tree, error) {
@@ -178,10 +176,7 @@ func (v view) look(d *safety.Dir, job scanJob, n safety.Dirent) (Found, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return Found{}, nil
 	}
-	if err != nil {
-		return Found{}, err
-	}
-	return v.asMirrored(job.path.Join(n.Name), found)
+	return found, err
 }
 
 func (v view) access(job scanJob, name string, kind safety.Kind) dotfiles.Access {

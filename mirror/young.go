@@ -23,6 +23,12 @@ func young(i safety.Info, now int64) bool {
 	return changed > now-2*int64(tickOf(i))
 }
 
+// recent reports whether an entry changed so lately that somebody may still be at it. One call that writes much moves
+// the file's time when it begins and not when it ends: a copy made meanwhile is torn, and the file looks settled.
+func recent(i safety.Info) bool {
+	return max(i.Mtime, i.Ctime) > time.Now().Add(-time.Minute).UnixNano()
+}
+
 // tickOf guesses the clock's tick from the times of an entry: whole seconds are the mark of a coarse one.
 func tickOf(i safety.Info) time.Duration {
 	if i.Mtime%int64(time.Second) == 0 && i.Ctime%int64(time.Second) == 0 {

@@ -81,7 +81,7 @@ func cutName(line string) (name, rest string) {
 }
 
 func unquote(s string) string {
-	out, err := strconv.Unquote(`"` + strings.ReplaceAll(s, `"`, `\"`) + `"`)
+	out, err := strconv.Unquote(`"` + strings.NewReplacer(`"`, `\"`, "\n", `\n`).Replace(s) + `"`)
 	if err != nil {
 		panic(fmt.Sprintf("BUG: tree text %q: %v", s, err))
 	}
