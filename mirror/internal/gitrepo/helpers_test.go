@@ -227,7 +227,8 @@ func randomRepo(t testing.TB, rng *rand.Rand) string {
 			os.Chmod(filepath.Join(dir, p), 0o755)
 		}
 	}
-	patterns := []string{"*.o", "*.log", "!b.log", "build/", "/tmp", "one/deep", "!keep", "a", "c.*", "!*.txt", "\\#h", "\\!n", "d\\ e", "**/er", "# note", "", "long*"}
+	patterns := []string{"*.o", "*.log", "!b.log", "build/", "/tmp", "one/deep", "!keep", "a", "c.*", "!*.txt", "\\#h", "\\!n", "d\\ e", "**/er", "# note", "", "long*",
+		"[!a]", "[[:alpha:]]", "?", "foo/**", "**/deep/", "deep/er", "one/*/er", "/*", "!*/", "x?y", "*[", "a\\", "b.log  ", "d\\ e.o\r", "*", "!one", "\xff*", "-rf*", "q\"t"}
 	ignore := func() string {
 		var b strings.Builder
 		for range 1 + rng.IntN(3) {
