@@ -22,14 +22,14 @@ func folded(s string) string {
 		return s
 	}
 	var b strings.Builder
-	for decomposed := norm.NFD.String(s); decomposed != ""; {
-		r, n := utf8.DecodeRuneInString(decomposed)
+	for s != "" {
+		r, n := utf8.DecodeRuneInString(s)
 		if r == utf8.RuneError && n == 1 {
-			b.WriteByte(decomposed[0])
+			b.WriteByte(s[0])
 		} else if dropIgnorable(r) >= 0 {
 			b.WriteString(foldRune(r))
 		}
-		decomposed = decomposed[n:]
+		s = s[n:]
 	}
 	return norm.NFC.String(b.String())
 }
