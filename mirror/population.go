@@ -59,5 +59,8 @@ func (m *Mirror) population(ctx context.Context, side Side) (filter, error) {
 	if err != nil || side == ProjectSide {
 		return files.has, err
 	}
-	return func(p safety.RelPath, isDir bool) bool { return files.has(p, isDir) || !m.Base.Get(p).State.Absent() }, nil
+	ignored := newIgnoring(m.Project, m.Root)
+	return func(p safety.RelPath, isDir bool) bool {
+		return files.has(p, isDir) || !m.Base.Get(p).State.Absent() || !ignored.ignores(p, isDir)
+	}, nil
 }
