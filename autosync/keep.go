@@ -1,6 +1,7 @@
 package autosync
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -64,7 +65,7 @@ func (e *engine) keepTree(p safety.RelPath, folder string) (string, error) {
 		return "", err
 	}
 	e.unlock(mirror.MirrorSide, p.Dir())
-	if err := e.m.Root.MoveOut(p, dst); err != nil {
+	if err := e.m.Root.MoveOut(context.Background(), p, dst); err != nil {
 		return "", err
 	}
 	return dst, nil

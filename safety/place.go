@@ -147,6 +147,35 @@ func (st *Staged) exchangeBack(out Displaced, folder, parent int, name string, c
 	return out, fmt.Errorf("%w: a newer version is kept at %s", ErrChanged, out.Slot)
 }
 
+// TakeBack undoes a Place that displaced something unexpected: the version in the slot goes back to its path and the
+// staged file goes. When the path holds the staged file no more, or there is no exchange here, nothing is done, the
+// error wraps ErrChanged and both versions stay.
+//
+// RACE: a save over our file between look and exchange comes out into the slot; it is put back in turn.
+func (s *Store) TakeBack(st *Staged) error {
+	if st.placing != Exchange {
+		return fmt.Errorf("take back %s: %w", st.path, ErrChanged)
+	}
+	return s.both("take back", st.path, func(folder, parent int, name string) error {
+		y, slot := s.root.sys, slotName(st.seq)
+		now, err := y.lstat(OpTakeBack, parent, name)
+		if err != nil || !now.SameFile(st.info) {
+			return errors.Join(ErrChanged, err)
+		}
+		if err := y.rename(OpTakeBack, folder, slot, parent, name, exchange); err != nil {
+			return goneOr(err)
+		}
+		out, err := y.lstat(OpTakeBack, folder, slot)
+		if err != nil {
+			return err
+		}
+		if !out.SameFile(st.info) {
+			return errors.Join(ErrChanged, y.rename(OpTakeBack, folder, slot, parent, name, exchange))
+		}
+		return s.drop(OpStageDrop, folder, slot)
+	})
+}
+
 // renameAway is for file systems without exchange: old out, new in, nothing ever replaced.
 func (st *Staged) renameAway(folder, parent int, name string) (Displaced, error) {
 	if err := st.look(parent, name); err != nil {

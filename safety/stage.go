@@ -123,7 +123,7 @@ func (s *Store) StageReplacement(ctx context.Context, seq uint64, src *os.File, 
 		if err != nil {
 			return err
 		}
-		if t.info.Kind == File {
+		if t.info.Kind == File && !shape.Exact {
 			st.shape.Mode = replaceMode(t.info.Mode, shape.Mode)
 		} else {
 			st.shape.Mode &= 0o777

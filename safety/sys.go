@@ -45,6 +45,8 @@ const (
 	OpInspect     Op = "INSPECT"
 	OpDelete      Op = "DELETE"
 	OpRestore     Op = "RESTORE"
+	OpMoveOut     Op = "MOVE_OUT"
+	OpTakeBack    Op = "TAKE_BACK"
 	OpDrop        Op = "DROP"
 	OpInOpen      Op = "IN_PLACE_OPEN"
 	OpInReserve   Op = "IN_PLACE_RESERVE"

@@ -1,0 +1,116 @@
+//go:build linux
+
+package safety
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestTakeBackGivesTheNewerVersionBack(t *testing.T) {
+	var armed atomic.Bool
+	var path string
+	s := sys{before: func(op Op, _ string) error {
+		if op == OpExchange && armed.Swap(false) {
+			os.WriteFile(path+"~", []byte("agent's newer"), 0o644)
+			os.Rename(path+"~", path)
+		}
+		return nil
+	}}
+	b := newBench(t, s)
+	path = b.dir + "/f"
+	write(t, path, "old")
+	st, err := b.stage("f", "project's", 0o644)
+	must(t, err)
+	armed.Store(true)
+	out, err := b.store.Place(st)
+	must(t, err)
+	if out.Expected {
+		t.Fatal("the save was not noticed")
+	}
+	must(t, b.store.TakeBack(st))
+	if got := read(t, path); got != "agent's newer" {
+		t.Errorf("path holds %q", got)
+	}
+	must(t, st.Discard())
+	b.storeIsEmpty()
+}
+
+func TestTakeBackLeavesWhatSomebodyElsePut(t *testing.T) {
+	b := newBench(t, sys{})
+	path := b.dir + "/f"
+	write(t, path, "old")
+	st, err := b.stage("f", "ours", 0o644)
+	must(t, err)
+	out, err := b.store.Place(st)
+	must(t, err)
+	must(t, os.Remove(path))
+	write(t, path, "newest")
+	if err := b.store.TakeBack(st); !errors.Is(err, ErrChanged) {
+		t.Errorf("err = %v", err)
+	}
+	if read(t, path) != "newest" || read(t, out.Slot) != "old" {
+		t.Errorf("path %q, slot %q", read(t, path), read(t, out.Slot))
+	}
+}
+
+func TestMoveOutTakesWholeDirectories(t *testing.T) {
+	for _, where := range []string{"same mount", "other mount"} {
+		t.Run(where, func(t *testing.T) {
+			b := newBench(t, sys{})
+			to := t.TempDir()
+			if where == "other mount" {
+				if os.Geteuid() != 0 {
+					t.Skip("only root may mount")
+				}
+				must(t, unix.Mount("tmpfs", to, "tmpfs", 0, "size=1m"))
+				t.Cleanup(func() { must(t, unix.Unmount(to, 0)) })
+			}
+			write(t, b.dir+"/d/shut/f", "content")
+			must(t, os.Symlink("/etc/passwd", b.dir+"/d/link"))
+			must(t, os.Chmod(b.dir+"/d/shut", 0o555))
+			t.Cleanup(func() { os.Chmod(to+"/moved/shut", 0o755) })
+			must(t, b.root.MoveOut(context.Background(), "d", to+"/moved"))
+			if got := read(t, to+"/moved/shut/f"); got != "content" {
+				t.Errorf("moved file holds %q", got)
+			}
+			if target, err := os.Readlink(to + "/moved/link"); target != "/etc/passwd" {
+				t.Errorf("link -> %q, %v", target, err)
+			}
+			if info, err := b.root.Lstat("d"); err != nil || info.Kind != Absent {
+				t.Errorf("still there: %+v, %v", info, err)
+			}
+		})
+	}
+}
+
+func TestMoveOutNeverReplaces(t *testing.T) {
+	b := newBench(t, sys{})
+	to := t.TempDir()
+	write(t, b.dir+"/f", "mine")
+	write(t, to+"/f", "there")
+	if err := b.root.MoveOut(context.Background(), "f", to+"/f"); err == nil {
+		t.Error("no error")
+	}
+	if read(t, b.dir+"/f") != "mine" || read(t, to+"/f") != "there" {
+		t.Error("something was replaced")
+	}
+}
+
+func TestReplacementTakesAnExactModeWhereAsked(t *testing.T) {
+	b := newBench(t, sys{})
+	write(t, b.dir+"/f", "old")
+	st, err := b.store.StageReplacement(context.Background(), 1, b.src("new"), Shape{Mode: 0o444, Exact: true}, "f", b.look("f"))
+	must(t, err)
+	_, err = b.store.Place(st)
+	must(t, err)
+	if now := b.look("f"); now.Mode != 0o444 {
+		t.Errorf("mode %04o", now.Mode)
+	}
+	must(t, st.Discard())
+}
