@@ -54,8 +54,14 @@ func openConsole(spec Spec) (console, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Before anything comes out: the command's own terminal has done the output processing, and once is enough.
+	if err := user.Raw(); err != nil {
+		p.Close()
+		return nil, err
+	}
 	pump, err := term.NewPump(user, p)
 	if err != nil {
+		_ = user.Restore()
 		p.Close()
 		return nil, err
 	}

@@ -83,16 +83,16 @@ func TestOtherChildrenOfTheProgramAreLeftAlone(t *testing.T) {
 	}
 	earlier := []*exec.Cmd{start(nil), start(&unix.SysProcAttr{Setsid: true})}
 	var during []*exec.Cmd
-	o := said(t, "echo up >$SAY; read x <$SAY; sleep 100 & exit 0", func(s *Spec) {
+	goOn := fifo(t)
+	o := said(t, "echo up >$SAY; read x <$GO; sleep 100 & exit 0", func(s *Spec) {
 		s.Linger, s.Mark = 0, "PLAIN_MARK=this"
-		s.Env = append(s.Env, s.Mark)
-	}, func(line string) {
-		if line == "up" {
-			during = append(during, start(nil), start(&unix.SysProcAttr{Setsid: true}), start(&unix.SysProcAttr{Setpgid: true}))
+		s.Env = append(s.Env, s.Mark, "GO="+goOn)
+	}, func(string) {
+		during = append(during, start(nil), start(&unix.SysProcAttr{Setsid: true}), start(&unix.SysProcAttr{Setpgid: true}))
+		if err := os.WriteFile(goOn, []byte("go\n"), 0); err != nil {
+			t.Error(err)
 		}
-		_ = line
 	})
-	_ = o
 	for i, cmd := range append(earlier, during...) {
 		if err := cmd.Process.Signal(unix.Signal(0)); err != nil {
 			t.Errorf("child %d: %v", i, err)
@@ -129,10 +129,10 @@ func TestSubreaperIsPutBack(t *testing.T) {
 }
 
 func TestTwoCommandsAtOnceKeepTheirOrphansApart(t *testing.T) {
-	first := fifo(t)
+	first, goOn := fifo(t), fifo(t)
 	ended := make(chan outcome, 1)
 	go func() {
-		ended <- sh(t, "setsid sleep 100 & echo $! up >"+first+"; read x <"+first+"; kill -0 $! && exit 21", func(s *Spec) {
+		ended <- sh(t, "setsid sleep 100 & echo $! up >"+first+"; read x <"+goOn+"; kill -0 $! && exit 21", func(s *Spec) {
 			s.Mark, s.Linger = "PLAIN_MARK=first", 0
 			s.Env = append(s.Env, s.Mark)
 		})
@@ -144,7 +144,7 @@ func TestTwoCommandsAtOnceKeepTheirOrphansApart(t *testing.T) {
 	}); o.exit.Left != 1 || o.err != nil {
 		t.Errorf("second: %+v %v", o.exit, o.err)
 	}
-	if err := os.WriteFile(first, []byte("go\n"), 0); err != nil {
+	if err := os.WriteFile(goOn, []byte("go\n"), 0); err != nil {
 		t.Fatal(err)
 	}
 	if o := <-ended; o.exit.Code != 21 || o.exit.Left != 1 {

@@ -15,6 +15,9 @@ import (
 // defaultPath is where commands are looked for without a PATH, as execvp does.
 const defaultPath = "/bin:/usr/bin"
 
+// errUnseen marks a file that may be there, in a directory that we may not search.
+var errUnseen = errors.New("can't be seen")
+
 // checkDir tells a working directory that can't be entered from a command that can't be found: the kernel answers both alike.
 func checkDir(dir string) error {
 	if dir == "" {
@@ -51,7 +54,8 @@ func lookup(name, dir string, env []string) (string, error) {
 		if err == nil {
 			return file, nil
 		}
-		if errors.Is(err, ErrNotExecutable) {
+		// A directory that we may not search has nothing for us, as for the shells.
+		if errors.Is(err, ErrNotExecutable) && !errors.Is(err, errUnseen) {
 			worst = err
 		}
 	}
@@ -73,7 +77,7 @@ func executable(name, file string) (string, error) {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR):
 		return "", fmt.Errorf("%s: %w", name, ErrNotFound)
 	case err != nil:
-		return "", fmt.Errorf("%s: %w: %w", name, ErrNotExecutable, err)
+		return "", fmt.Errorf("%s: %w: %w: %w", name, ErrNotExecutable, errUnseen, err)
 	case info.IsDir():
 		return "", fmt.Errorf("%s: %w: is a directory", name, ErrNotExecutable)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"testing"
@@ -29,7 +30,30 @@ func TestMain(m *testing.M) {
 	if file := os.Getenv(driverReport); file != "" {
 		os.Exit(drive(file))
 	}
+	if file := os.Getenv(tellSignals); file != "" {
+		os.Exit(tell(file))
+	}
 	goleak.VerifyTestMain(m)
+}
+
+// tellSignals names the FIFO that the test binary, run as a command, writes a line to for each signal that it gets.
+const tellSignals = "PLAIN_TEST_TELL"
+
+func tell(file string) int {
+	signals := make(chan os.Signal, 1000)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
+	out, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		return 99
+	}
+	fmt.Fprintln(out, "up")
+	for sig := range signals {
+		if sig == unix.SIGUSR2 {
+			return 11
+		}
+		fmt.Fprintln(out, sig)
+	}
+	return 0
 }
 
 // drive is the smallest launcher: what alca-mount does, less mirror and syncing.

@@ -28,6 +28,7 @@ type running struct {
 	pid     int // also its process group
 	stopped bool
 	killed  bool
+	hungUp  bool        // a HUP was passed on
 	grace   *time.Timer // nil until the end was asked for
 	signals <-chan os.Signal
 }
@@ -115,7 +116,7 @@ func (r *running) supervise(ctx context.Context, changes <-chan change) change {
 			r.kill()
 		case <-on.gone:
 			on.gone = nil
-			r.pass(unix.SIGHUP)
+			r.terminalGone()
 		case <-on.suspend:
 			r.suspendTyped()
 		case <-on.paused:

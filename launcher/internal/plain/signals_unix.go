@@ -67,6 +67,7 @@ func (r *running) pass(s os.Signal) {
 		return
 	}
 	r.send(sig)
+	r.hungUp = r.hungUp || sig == unix.SIGHUP
 	if !asksToEnd(sig) {
 		return
 	}
@@ -77,6 +78,13 @@ func (r *running) pass(s os.Signal) {
 	}
 	if r.grace == nil {
 		r.grace = time.NewTimer(r.spec.Grace)
+	}
+}
+
+// terminalGone hangs the command up, unless the kernel's or the shell's HUP to us came first.
+func (r *running) terminalGone() {
+	if !r.hungUp {
+		r.pass(unix.SIGHUP)
 	}
 }
 
