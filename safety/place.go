@@ -172,6 +172,9 @@ func (s *Store) TakeBack(st *Staged) error {
 		if !out.SameFile(st.info) {
 			return errors.Join(ErrChanged, y.rename(OpTakeBack, folder, slot, parent, name, exchange))
 		}
+		if out.Size != st.info.Size || out.Mtime != st.info.Mtime {
+			return fmt.Errorf("%w: an edit of the file taken back is kept at %s", ErrChanged, s.SlotPath(st.seq))
+		}
 		return s.drop(OpStageDrop, folder, slot)
 	})
 }

@@ -239,3 +239,28 @@ func TestDiscardRemovesOnlyItsOwn(t *testing.T) {
 		t.Error("another version was removed")
 	}
 }
+
+// TakeBack, and somebody writes into the placed file before it comes out: that edit is the only copy.
+func TestTakeBackKeepsAnEditOfThePlacedFile(t *testing.T) {
+	var path string
+	armed := false
+	b := newBench(t, sys{before: func(op Op, _ string) error {
+		if armed && op == OpTakeBack {
+			armed = false
+			os.WriteFile(path, []byte("an edit of the new one"), 0o644)
+		}
+		return nil
+	}})
+	path = b.dir + "/f"
+	write(t, path, "old")
+	st, err := b.stage("f", "new", 0o644)
+	must(t, err)
+	_, err = b.store.Place(st)
+	must(t, err)
+	armed = true
+	err = b.store.TakeBack(st)
+	must(t, st.Discard())
+	if !errors.Is(err, ErrChanged) || read(t, path) != "old" || read(t, b.store.SlotPath(st.Seq())) != "an edit of the new one" {
+		t.Errorf("TakeBack: %v", err)
+	}
+}
