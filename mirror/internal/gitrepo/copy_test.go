@@ -177,7 +177,7 @@ func TestCopyBringsNoHookProgramOrCredential(t *testing.T) {
 `)
 	write(t, dir, ".git/FETCH_HEAD", "0000000000000000000000000000000000000000\t\tbranch 'main' of https://user:S3CRET@example.org/r\n")
 	write(t, dir, ".git/index.lock", "S3CRET")
-	write(t, dir, ".git/refs/heads/x.lock", "S3CRET")
+	write(t, dir, ".git/refs/heads/x.lock", git(t, dir, "rev-parse", "HEAD"))
 	write(t, dir, ".git/objects/tmp_obj_S3CRET", "S3CRET")
 	write(t, dir, ".git/objects/ab/tmp_obj_x", "S3CRET")
 	write(t, dir, ".git/objects/pack/tmp_pack_x", "S3CRET")
@@ -193,7 +193,7 @@ func TestCopyBringsNoHookProgramOrCredential(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(p, "hook") || d.Type()&^fs.ModeDir != 0 {
+		if strings.Contains(p, "hook") || strings.HasSuffix(p, ".lock") || d.Type()&^fs.ModeDir != 0 {
 			t.Errorf("%s came along", p)
 		}
 		if d.IsDir() {
@@ -326,6 +326,13 @@ func TestCopyOfSubmoduleIsOrdinary(t *testing.T) {
 	git(t, whole, "commit", "-qam", "all", "--allow-empty")
 	if out := git(t, whole, "show", "--name-status", "--format=", "HEAD"); out != "" {
 		t.Errorf("the commit holds %q", out)
+	}
+	listed := mirrorOf(t, super, func(p string) bool { return p == "lib" }) // as the files that git lists: without
+	if _, err := CopyStandalone(t.Context(), super, filepath.Join(listed, ".git"), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if out := git(t, listed, "status", "--porcelain"); out != "" {
+		t.Errorf("status without the submodule: %q", out)
 	}
 	kept, _ := standalone(t, super, nil) // the submodule's files mirrored, without its repository
 	if out := git(t, kept, "status", "--porcelain"); out != "" {

@@ -58,11 +58,14 @@ func tipsOf(git, common *safety.Root) ([]plumbing.Hash, error) {
 	found := map[plumbing.Hash]bool{}
 	for p, root := range map[safety.RelPath]*safety.Root{
 		"HEAD": git, "MERGE_HEAD": git, "CHERRY_PICK_HEAD": git, "REVERT_HEAD": git, "MERGE_AUTOSTASH": git,
-		"AUTO_MERGE": git, "packed-refs": common, "logs/refs/stash": common,
+		"AUTO_MERGE": git, "logs/refs/stash": common,
 	} {
 		if err := addTips(root, p, found); err != nil {
 			return nil, err
 		}
+	}
+	if err := addPackedTips(common, found); err != nil {
+		return nil, err
 	}
 	d, err := common.OpenDir("refs")
 	if err != nil {
@@ -103,7 +106,7 @@ func walkTips(common *safety.Root, d *safety.Dir, at safety.RelPath, found map[p
 	return nil
 }
 
-// addTips adds every id among the first two words of each line of a ref, a reflog or packed-refs.
+// addTips adds every id among the first two words of each line of a ref or a reflog.
 func addTips(root *safety.Root, p safety.RelPath, found map[plumbing.Hash]bool) error {
 	data, err := readFile(root, p, maxPackedRefs)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -118,6 +121,33 @@ func addTips(root *safety.Root, p safety.RelPath, found map[plumbing.Hash]bool) 
 			if w = strings.TrimPrefix(w, "^"); isHash(w) && w != plumbing.ZeroHash.String() {
 				found[plumbing.NewHash(w)] = true
 			}
+		}
+	}
+	return nil
+}
+
+// addPackedTips adds the ids of packed-refs, but for refs that have a file of their own: it holds, and what the older
+// packed value named may long be pruned.
+func addPackedTips(common *safety.Root, found map[plumbing.Hash]bool) error {
+	data, err := readFile(common, "packed-refs", maxPackedRefs)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimRight(line, "\n")
+		id, name, ok := strings.Cut(line, " ")
+		if !ok || !isHash(id) || !isPackedRefLine(line) {
+			continue
+		}
+		info, err := common.Lstat(safety.RelPath(name))
+		if err != nil {
+			return fmt.Errorf("look at %s: %w", name, err)
+		}
+		if info.Kind != safety.File {
+			found[plumbing.NewHash(id)] = true
 		}
 	}
 	return nil

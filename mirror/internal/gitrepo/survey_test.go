@@ -48,6 +48,37 @@ func TestObjectsThatNothingNamesStayBehind(t *testing.T) {
 	}
 }
 
+func TestCopyDropsTreesThatOnlyTheIndexRemembers(t *testing.T) {
+	dir := newRepo(t)
+	write(t, dir, "src/b", "b")
+	git(t, dir, "add", ".")
+	tree := strings.TrimSpace(git(t, dir, "write-tree"))
+	mirror, _, err := surveyed(t, dir) // fsck looks for what the index names
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tryGit(mirror, "cat-file", "-e", tree); err == nil {
+		t.Error("the tree came along: this test shows nothing")
+	}
+	if got := git(t, mirror, "status", "--porcelain"); got != "A  src/b\n" {
+		t.Errorf("status %q", got)
+	}
+	git(t, mirror, "commit", "-qm", "b")
+}
+
+func TestCopyPassesOverStalePackedRefs(t *testing.T) {
+	dir := newRepo(t)
+	write(t, dir, "README.md", "x\n")
+	git(t, dir, "commit", "-qam", "gone")
+	git(t, dir, "pack-refs", "--all")
+	git(t, dir, "reset", "-q", "--hard", "HEAD~1")
+	git(t, dir, "reflog", "expire", "--expire=now", "--all")
+	git(t, dir, "prune", "--expire=now")
+	if _, _, err := surveyed(t, dir); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNamedObjectsOfACruftPackComeAlong(t *testing.T) {
 	dir := newRepo(t)
 	write(t, dir, "README.md", "away and back\n")
@@ -82,7 +113,7 @@ func TestCopyRefusesHistoryThatShowsAHiddenPath(t *testing.T) {
 			git(t, dir, "add", "-f", "secret.env")
 			git(t, dir, "commit", "-qm", "oops")
 			git(t, dir, "gc", "-q")
-			git(t, dir, "reset", "-q", "--hard", "HEAD~1")
+			git(t, dir, "reset", "-q", "--hard", "HEAD~1") // the reflog keeps the commit alive in the project
 		},
 	} {
 		dir := newRepo(t)
