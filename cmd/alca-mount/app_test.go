@@ -196,6 +196,21 @@ func TestRunTellsStartAndEnd(t *testing.T) {
 	}
 }
 
+func TestRunTellsNoEndOfWhatNeverStarted(t *testing.T) {
+	f := newFakeApp(t)
+	f.result, f.err = launcher.Result{Session: "s1", ExitCode: 125}, errors.New("disk full")
+	if code := f.run([]string{"--", "x"}); code != 125 {
+		t.Errorf("exit %d", code)
+	}
+	if got := read(t, f.stderr); got != "alca-mount: disk full\n" {
+		t.Errorf("got %q", got)
+	}
+	f.result.Mirror, f.result.WhyKept = "/m", "it could not be removed"
+	if f.run([]string{"--", "x"}); !strings.Contains(read(t, f.stderr), "the mirror is kept (it could not be removed): /m\n") {
+		t.Error("a mirror was left and not told")
+	}
+}
+
 func TestEventsAreJSONLines(t *testing.T) {
 	f := newFakeApp(t)
 	file := filepath.Join(t.TempDir(), "ev")
@@ -250,8 +265,8 @@ func TestRmTakesOnlyWorkThatIsHomeForSynced(t *testing.T) {
 	if lost := unsynced(autosync.Changes{PendingDelete: []safety.RelPath{"d"}, ToMirror: []safety.RelPath{"m"}}); len(lost) != 0 {
 		t.Errorf("pending deletes block: %v", lost)
 	}
-	got := unsynced(autosync.Changes{ToProject: []safety.RelPath{"a"}, Conflicts: manyNotes(1), Held: manyNotes(1), Failed: manyNotes(1)})
-	if !slices.Equal(got, []string{"a", "f00", "f00", "f00"}) {
+	got := unsynced(autosync.Changes{ToProject: []safety.RelPath{"a"}, Conflicts: manyNotes(1), Held: manyNotes(1), Failed: manyNotes(1), Refused: manyNotes(1), Orphans: manyNotes(1)})
+	if !slices.Equal(got, []string{"a", "f00", "f00", "f00", "f00", "f00"}) {
 		t.Errorf("got %v", got)
 	}
 }

@@ -88,13 +88,14 @@ func (a *app) refuseUnsynced(ctx context.Context, s *mirror.Session) error {
 		}
 		o.item(item)
 	}
-	return fmt.Errorf("session %s has unsynced work: alca-mount sync %[1]s brings it home, alca-mount rm %[1]s --force drops it", s.ID)
+	return fmt.Errorf("session %s has unsynced work: alca-mount sync %[1]s brings home what may cross, alca-mount rm %[1]s --force drops the rest", s.ID)
 }
 
-// unsynced lists what only the mirror has: edits and new files on their way, and what failed or waits.
+// unsynced lists what only the mirror has: edits and new files on their way, what failed or waits, and what may not
+// cross and so can only go with the user's word.
 func unsynced(c autosync.Changes) []string {
 	out := pathItems(c.ToProject)
-	for _, notes := range [][]autosync.PathNote{c.Conflicts, c.Held, c.Failed} {
+	for _, notes := range [][]autosync.PathNote{c.Conflicts, c.Held, c.Failed, c.Refused, c.Orphans} {
 		out = append(out, noteItems(notes)...)
 	}
 	return out

@@ -93,9 +93,11 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 	res, err := a.launch(ctx, opts)
 	bar.done()
 	events.end(res)
-	end := endOf(res, time.Since(began))
-	end.listAll = storeChanges(opts.State, res)
-	tellEnd(o, end)
+	if signals.started.Load() || res.Mirror != "" {
+		end := endOf(res, time.Since(began))
+		end.listAll = storeChanges(opts.State, res)
+		tellEnd(o, end)
+	}
 	if eerr := events.Close(); eerr != nil {
 		o.warn("--events %s: %v; later events are missing there", show(flags.events), bareErr(eerr))
 	}

@@ -32,23 +32,23 @@ func endOf(r launcher.Result, took time.Duration) ending {
 	}
 }
 
-// block is one line of the end and the paths below it.
-type block struct {
+// endBlock is one line of the end and the paths below it.
+type endBlock struct {
 	urgent bool // also under -q
 	head   string
 	items  []string
 }
 
 // endBlocks words an ending. It has no part in what happened: values in, words out.
-func endBlocks(e ending) []block {
+func endBlocks(e ending) []endBlock {
 	if e.session == "" {
 		return nil // it did not get as far as a session
 	}
 	c := e.changes
-	out := []block{{head: endLine(e)}}
+	out := []endBlock{{head: endLine(e)}}
 	list := func(head string, notes []autosync.PathNote) {
 		if len(notes) > 0 {
-			out = append(out, block{urgent: true, head: fmt.Sprintf(head, len(notes)), items: noteItems(notes)})
+			out = append(out, endBlock{urgent: true, head: fmt.Sprintf(head, len(notes)), items: noteItems(notes)})
 		}
 	}
 	list("conflicts: %d; the mirror's version is in the project, the other one is kept:", c.Conflicts)
@@ -57,15 +57,15 @@ func endBlocks(e ending) []block {
 	list("orphans: %d; made at hidden paths, kept, not brought home:", c.Orphans)
 	list("failed: %d; still in the mirror:", c.Failed)
 	if n := len(c.NewInExcluded); n > 0 {
-		out = append(out, block{urgent: true, head: fmt.Sprintf("not brought home: %d; new in directories that are left out:", n), items: pathItems(c.NewInExcluded)})
+		out = append(out, endBlock{urgent: true, head: fmt.Sprintf("not brought home: %d; new in directories that are left out:", n), items: pathItems(c.NewInExcluded)})
 	}
 	return append(out, closingBlocks(e)...)
 }
 
-func closingBlocks(e ending) []block {
-	var out []block
+func closingBlocks(e ending) []endBlock {
+	var out []endBlock
 	say := func(urgent bool, format string, args ...any) {
-		out = append(out, block{urgent: urgent, head: fmt.Sprintf(format, args...)})
+		out = append(out, endBlock{urgent: urgent, head: fmt.Sprintf(format, args...)})
 	}
 	c := e.changes
 	if c.Halted != "" {
