@@ -46,6 +46,18 @@ func (e *engine) settleDisplaced(s step, seq uint64, d safety.Displaced) string 
 	return ""
 }
 
+// keepStray keeps what a call that failed took out and could not put back, since something newer was there already.
+func (e *engine) keepStray(s step, d safety.Displaced) {
+	if d.Slot == "" {
+		return
+	}
+	if s.side == mirror.MirrorSide {
+		e.noteRefused(s.path, "changed in the mirror while the project's version was brought in", e.moveSlot(d.Slot, refusedFolder, s.path))
+		return
+	}
+	e.noteConflict(s.path, false, e.moveSlot(d.Slot, conflictsFolder, s.path))
+}
+
 // moveSlot gives a kept version its own path below a folder of the session. Where that can't be had it stays in the slot.
 func (e *engine) moveSlot(slot, folder string, p safety.RelPath) string {
 	dst, err := e.placeIn(folder, p)

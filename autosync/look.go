@@ -32,12 +32,12 @@ func lookAround(ctx context.Context, m *mirror.Mirror) (*view, error) {
 		return nil, err
 	}
 	l := looker{m: m, view: v}
-	moved := l.moved()
-	v.looks = make([]look, len(moved))
-	errs := make([]error, len(moved))
+	paths := l.moved()
+	v.looks = make([]look, len(paths))
+	errs := make([]error, len(paths))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, p := range moved {
+	for i, p := range paths {
 		g.Go(func() error {
 			v.looks[i], errs[i] = l.look(gctx, p)
 			return gctx.Err()
@@ -225,12 +225,12 @@ func (l *looker) hidesBelow(p safety.RelPath) bool {
 
 // trace finds out where files went that are gone in the mirror.
 func (l *looker) trace(ctx context.Context) error {
-	gone := map[fileID]*look{}
+	gone := map[moved]*look{}
 	for i := range l.looks {
 		lk := &l.looks[i]
 		if lk.base.Kind == safety.File && lk.mirrored.Absent() && lk.access == dotfiles.Writable {
 			s := l.m.Base.Get(lk.path).Mirror
-			gone[fileID{s.Dev, s.Ino}] = lk
+			gone[moved{fileID{s.Dev, s.Ino}, s.Size, s.Mtime}] = lk
 		}
 	}
 	if len(gone) == 0 {
@@ -239,7 +239,7 @@ func (l *looker) trace(ctx context.Context) error {
 	for i := range l.looks {
 		p := l.looks[i].path
 		info := l.mirrored.Get(p).Info
-		if lk := gone[fileID{info.Dev, info.Ino}]; lk != nil && info.Kind == safety.File {
+		if lk := gone[movedFrom(info)]; lk != nil && info.Kind == safety.File {
 			lk.movedTo, lk.stranded = p, l.looks[i].access != dotfiles.Writable
 		}
 	}
@@ -248,10 +248,19 @@ func (l *looker) trace(ctx context.Context) error {
 
 type fileID struct{ dev, ino uint64 }
 
+// moved is what a rename leaves as it is. An inode alone is no proof: a file system gives the number of a deleted file
+// to the next that is made.
+type moved struct {
+	fileID
+	size, mtime int64
+}
+
+func movedFrom(i safety.Info) moved { return moved{fileID{i.Dev, i.Ino}, i.Size, i.Mtime} }
+
 // traceUnseen looks for gone files where a scan of the mirror does not: below hidden and excluded directories.
-func (l *looker) traceUnseen(ctx context.Context, gone map[fileID]*look) error {
+func (l *looker) traceUnseen(ctx context.Context, gone map[moved]*look) error {
 	return walkUnseen(ctx, l.m.Root, l.mirrored, safety.Top, func(p safety.RelPath, info safety.Info) {
-		if lk := gone[fileID{info.Dev, info.Ino}]; lk != nil && info.Kind == safety.File {
+		if lk := gone[movedFrom(info)]; lk != nil && info.Kind == safety.File {
 			lk.movedTo, lk.stranded = p, true
 		}
 	})

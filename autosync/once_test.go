@@ -381,6 +381,20 @@ func TestMoveIntoHiddenPathIsHeld(t *testing.T) {
 	}
 }
 
+func TestReusedInodeIsNoMove(t *testing.T) {
+	p := newPair(t, ".agentignore = secret*", "a = 1", "b = 2")
+	for range 20 { // until the number of the deleted file is given to the new one
+		p.remove(p.mirror, "a")
+		p.write(p.mirror, "secret", "made by the agent")
+		c := p.once(autosync.Options{Deletes: true, DryRun: true})
+		if len(c.Held) > 0 {
+			t.Fatalf("held = %+v", c.Held)
+		}
+		p.remove(p.mirror, "secret")
+		p.write(p.mirror, "a", "1")
+	}
+}
+
 func TestDirectoryReplacedByLinkOutsideDeletesNothing(t *testing.T) {
 	outside := t.TempDir()
 	p := newPair(t, "d/a = 1", "d/b/c = 2", "o = o")

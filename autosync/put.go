@@ -189,6 +189,7 @@ func (e *engine) shape(s step, source safety.Info) safety.Shape {
 func (e *engine) place(p *pending) error {
 	displaced, err := e.stores[p.side].Place(p.staged)
 	if err != nil {
+		e.keepStray(p.step, displaced)
 		return err
 	}
 	if p.side == mirror.MirrorSide && displaced.Slot != "" && !displaced.Expected {
