@@ -1,29 +1,6 @@
 package gitrepo
 
-import (
-	"strings"
+import "github.com/alca-mount/alca-mount/dotfiles"
 
-	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
-)
-
-type goGitPatterns []gitignore.Pattern
-
-func parsePatterns(text []byte, source string) matcher {
-	var ps goGitPatterns
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimRight(line, "\r\n")
-		if line != "" && line[0] != '#' {
-			ps = append(ps, gitignore.ParsePattern(line, nil))
-		}
-	}
-	return ps
-}
-
-func (ps goGitPatterns) Match(rel string, isDir bool) (ignored, decided bool) {
-	for i := len(ps) - 1; i >= 0; i-- {
-		if m := ps[i].Match(strings.Split(rel, "/"), isDir); m != gitignore.NoMatch {
-			return m == gitignore.Exclude, true
-		}
-	}
-	return false, false
-}
+// parsePatterns compiles one file of ignore patterns.
+func parsePatterns(text []byte, source string) matcher { return dotfiles.ParsePatterns(text, source) }
