@@ -57,11 +57,6 @@ func prepare(projectDir, mirrorDir string, opts Options) (m *Mirror, undo undone
 	if m.Built.Population, err = choosePopulation(project.Path(), opts.Population); err != nil {
 		return nil, undo, err
 	}
-	if mirrorDir != "" { // before a session is made for nothing
-		if err := safety.CheckRoots(project.Path(), mirrorDir); err != nil {
-			return nil, undo, err
-		}
-	}
 	if err := m.openSession(&undo); err != nil {
 		return nil, undo, err
 	}

@@ -446,6 +446,91 @@ func TestYoungEntriesAreNotProvenByTheirStamp(t *testing.T) {
 	}
 }
 
+func TestYoungProjectEntriesAreLookedAtAgain(t *testing.T) {
+	w := newWorld(t, "old = x", "young = y")
+	later := time.Now().Add(time.Minute) // as young as can be, however slow the machine
+	if err := os.Chtimes(filepath.Join(w.project, "young"), later, later); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(4 * fineTick)
+	m := w.create(Options{Policy: everything(t)})
+	if m.Base.Get("old").Project == (Stamp{}) || m.Base.Get("young").Project != (Stamp{}) {
+		t.Errorf("old: %+v\nyoung: %+v", m.Base.Get("old").Project, m.Base.Get("young").Project)
+	}
+}
+
+// Where syncing to disk costs nothing, little time passes between the last copy and Create's return.
+func TestNoStampOfTheMirrorIsYoungWhenCreateReturns(t *testing.T) {
+	dir, err := os.MkdirTemp("/dev/shm", "mirror")
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	w := newWorld(t)
+	w.project, w.state, w.mirror = filepath.Join(dir, "project"), NewStateDir(filepath.Join(dir, "state")), filepath.Join(dir, "mirror")
+	mirrortest.Make(t, w.project, "f = x")
+	m := w.create(Options{Policy: everything(t)})
+	if age := time.Now().UnixNano() - m.Base.Get("f").Mirror.Ctime; age < 2*int64(tick()) {
+		t.Errorf("an edit within the tick of the copy, %v ago, would not show", time.Duration(age))
+	}
+}
+
+func TestSetIDBitsAreKeptOnlyForTheSameOwner(t *testing.T) {
+	source := safety.Info{Mode: 0o7755, UID: 1, GID: 2}
+	for _, c := range []struct {
+		uid, gid uint32
+		access   dotfiles.Access
+		want     uint32
+	}{
+		{1, 2, dotfiles.Writable, 0o7755},
+		{9, 2, dotfiles.Writable, 0o3755},
+		{1, 9, dotfiles.Writable, 0o5755},
+		{9, 9, dotfiles.ReadOnly, 0o1555},
+		{1, 2, dotfiles.ReadOnly, 0o7555},
+	} {
+		if got := mirrorMode(source, safety.Info{UID: c.uid, GID: c.gid}, c.access); got != c.want {
+			t.Errorf("owner %d:%d, %s: %o, want %o", c.uid, c.gid, c.access, got, c.want)
+		}
+	}
+}
+
+// What a first copy left behind shows whether there was a second one.
+func TestFileThatMovedDuringItsCopyIsCopiedAfresh(t *testing.T) {
+	w := newWorld(t, "f = now")
+	for moved, want := range map[bool]string{false: "now behind", true: "now"} {
+		root, err := safety.OpenRoot(w.project)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer root.Close()
+		from, info, err := root.Open("f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer from.Close()
+		to, err := os.Create(filepath.Join(t.TempDir(), "to"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer to.Close()
+		if _, err := to.WriteString("xxx behind"); err != nil {
+			t.Fatal(err)
+		}
+		if moved {
+			info.Ctime--
+		}
+		d := &dirWork{builder: &builder{copier: &safety.Copier{}}}
+		_, after, settled, err := d.content(t.Context(), to, from, info)
+		data, readErr := os.ReadFile(to.Name())
+		if err != nil || readErr != nil || !settled || string(data) != want {
+			t.Errorf("moved %v: %v, %v, settled %v, %q, want %q", moved, err, readErr, settled, data, want)
+		}
+		if again, err := statFile(from); err != nil || again != after {
+			t.Errorf("%v: %+v, want %+v", err, after, again)
+		}
+	}
+}
+
 func TestFileWithAWriterIsLookedAtAgain(t *testing.T) {
 	w := newWorld(t, "closed = x", "open = x")
 	f, err := os.OpenFile(filepath.Join(w.project, "open"), os.O_WRONLY, 0)
@@ -633,9 +718,12 @@ func TestAttachTakesUpWhatCreateMade(t *testing.T) {
 		m.Close()
 		t.Error("attached to another project")
 	}
-	if m, err := Attach(t.Context(), w.project, w.mirror, Options{Session: w.session()}); err == nil {
+	first := w.mirror
+	w.mirror += "2"
+	second := w.create(Options{Policy: everything(t)})
+	if m, err := Attach(t.Context(), w.project, first, Options{Session: second.Session}); err == nil {
 		m.Close()
-		t.Error("attached in another session")
+		t.Error("attached the mirror of another session")
 	}
 }
 

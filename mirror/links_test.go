@@ -162,6 +162,8 @@ var linkCases = []struct {
 	{"l -> tohidden/../a/f", "", ""}, // through it
 	{"l -> outside", "", ""},
 	{"l -> outside/x", "", ""},
+	{"l -> abroad", "", ""},
+	{"l -> abroad/passwd", "", ""},
 	{"l -> chain1", "chain1", "a/f"},
 	{"l -> up/../x", "", ""},       // its text stays inside; up leads to the top, and .. of that is outside
 	{"l -> abs/f", "abs/f", "a/f"}, // abs is an absolute link into the project
@@ -174,7 +176,7 @@ var linkCases = []struct {
 func TestDecideLinkKeepsOnlyWhatStaysInsideAndSeen(t *testing.T) {
 	for _, c := range linkCases {
 		lines := []string{"a/f", "a/secret", "secret", "vault/x", "node_modules/x", "p/q/",
-			"goes -> a", "tohidden -> a/secret", "outside -> ../..", "chain1 -> a/chain2", "a/chain2 -> ../a/f",
+			"goes -> a", "tohidden -> a/secret", "outside -> ../..", "abroad -> /etc", "chain1 -> a/chain2", "a/chain2 -> ../a/f",
 			"up -> p/q/top", "p/q/top -> ../..", "abs -> /p/q/a", "loop1 -> loop2", "loop2 -> loop1"}
 		tree := newLinkTree(append(lines, c.link)...)
 		link, target, _ := strings.Cut(c.link, " -> ")
