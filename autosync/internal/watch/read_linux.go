@@ -1,0 +1,178 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/alca-mount/alca-mount/safety"
+	"golang.org/x/sys/unix"
+)
+
+// batch works through what one read of the instance returned.
+type batch struct {
+	in    *inotify
+	hints []Hint
+
+	// The path of the last event's directory: events come in runs.
+	wd    int32
+	moves uint64
+	dir   safety.RelPath
+}
+
+// read passes on what the kernel tells, until the instance is closed.
+func (in *inotify) read(file *os.File) {
+	buf := make([]byte, 1<<17)
+	b := batch{in: in}
+	for {
+		n, err := file.Read(buf)
+		if errors.Is(err, os.ErrClosed) {
+			return
+		}
+		if err != nil {
+			in.w.health.blind(fmt.Sprintf("reading events: %v", err))
+			return
+		}
+		b.handle(buf[:n])
+	}
+}
+
+func (b *batch) handle(buf []byte) {
+	for e, rest, ok := next(buf); ok; e, rest, ok = next(rest) {
+		b.event(e)
+	}
+	b.in.w.tell(b.hints)
+	b.hints = b.hints[:0]
+	if cap(b.hints) > 1<<12 {
+		b.hints = nil
+	}
+}
+
+func (b *batch) event(e event) {
+	what, urgency := meaningOf(e.mask, e.name != "")
+	switch what {
+	case nothing:
+	case overflow:
+		b.in.w.lost("changes came faster than the kernel queues them (fs.inotify.max_queued_events)")
+	case vanished:
+		b.in.vanished(e.wd)
+	case moved:
+		b.in.movedSelf(e.wd)
+	case self:
+		b.selfChanged(e.wd)
+	default:
+		b.entry(e, what, urgency)
+	}
+}
+
+// entry handles an event of an entry of a watched directory.
+func (b *batch) entry(e event, what meaning, urgency Urgency) {
+	dir, ok := b.pathOf(e.wd)
+	if !ok {
+		b.in.fromAbove(e)
+		return
+	}
+	p := dir.Join(e.name)
+	if what == changed && isUnnamed(e.name) && e.mask&(unix.IN_DELETE|unix.IN_MOVED_FROM) == 0 && !b.in.exists(p) {
+		return
+	}
+	b.hints = append(b.hints, Hint{Path: p, Urgency: urgency, IsDir: what != changed, NewDir: what == came})
+	switch what {
+	case came, left:
+		b.in.w.arrive(p)
+	case touched:
+		if !b.in.watches(p) {
+			b.in.w.arrive(p)
+		}
+	}
+}
+
+func (b *batch) selfChanged(wd int32) {
+	if dir, ok := b.pathOf(wd); ok && dir == safety.Top { // of other directories the one above tells
+		b.hints = append(b.hints, Hint{Path: safety.Top, Urgency: Probe, IsDir: true})
+	}
+}
+
+// pathOf is where the directory of a watch is now; false when it has been cut off or its watch was taken away. Then
+// what the event tells of is found by the listing when it turns up again, or lies outside.
+func (b *batch) pathOf(wd int32) (safety.RelPath, bool) {
+	in := b.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if b.wd == wd && b.moves == in.dirs.moves && b.dir != "" {
+		return b.dir, true
+	}
+	d := in.dirs.byWD[wd]
+	if d == nil {
+		return "", false
+	}
+	p, ok := in.dirs.path(d)
+	if ok {
+		b.wd, b.moves, b.dir = wd, in.dirs.moves, p
+	}
+	return p, ok
+}
+
+func (in *inotify) exists(p safety.RelPath) bool {
+	info, err := in.w.root.Lstat(p)
+	return err != nil || info.Kind != safety.Absent
+}
+
+func (in *inotify) watches(p safety.RelPath) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	d := in.dirs.at(p)
+	return d != nil && d.wd != 0
+}
+
+// fromAbove handles an event of the directory above the root.
+func (in *inotify) fromAbove(e event) {
+	in.mu.Lock()
+	ours := e.wd == in.above && e.name == in.base
+	in.mu.Unlock()
+	if ours {
+		in.w.checkRoot()
+	}
+}
+
+// movedSelf handles that a watched directory was renamed. Where it went inside the tree, the event that told of its
+// new name came before this one.
+func (in *inotify) movedSelf(wd int32) {
+	in.mu.Lock()
+	d := in.dirs.byWD[wd]
+	top := d == in.dirs.top
+	if d != nil && !top {
+		if _, ok := in.dirs.path(d); !ok {
+			in.unwatch(in.dirs.drop(d))
+		}
+	}
+	in.mu.Unlock()
+	if top {
+		in.w.checkRoot()
+	}
+}
+
+// vanished handles that a watch is no more: its directory was removed, its file system unmounted. What is at the path
+// now, if anything, is watched anew.
+func (in *inotify) vanished(wd int32) {
+	in.mu.Lock()
+	d := in.dirs.byWD[wd]
+	if d == nil {
+		in.mu.Unlock()
+		return
+	}
+	p, attached := in.dirs.path(d)
+	delete(in.dirs.byWD, wd)
+	d.wd = 0
+	in.dirs.moves++
+	if d != in.dirs.top {
+		in.unwatch(in.dirs.drop(d))
+	}
+	in.mu.Unlock()
+	if d == in.dirs.top {
+		in.w.checkRoot()
+	}
+	if attached {
+		in.w.arrive(p)
+	}
+}
