@@ -65,12 +65,15 @@ func validJSON(b snippet) error {
 
 func validRules(b snippet) error {
 	var rules dotfiles.Rules
-	for line := range strings.Lines(b.text) {
-		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
-			rules.Excludes = append(rules.Excludes, dotfiles.Rule{Pattern: line})
+	for i, line := range strings.Split(b.text, "\n") {
+		if line != "" && line[0] != '#' {
+			rules.Hidden = append(rules.Hidden, dotfiles.Rule{Pattern: line, Source: b.file, Line: b.line + i})
 		}
 	}
-	_, err := dotfiles.New(rules) // of flags, a bad pattern is an error
+	policy, err := dotfiles.New(rules)
+	for _, w := range policy.Warnings() {
+		err = errors.Join(err, errors.New(w.Text))
+	}
 	return err
 }
 
@@ -235,12 +238,8 @@ func documents(t *testing.T) []string {
 
 func readBlocks(t *testing.T, path string) []snippet {
 	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	name, _ := strings.CutPrefix(path, "../../")
-	list, err := blocks(name, string(data))
+	list, err := blocks(name, readText(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,7 +391,71 @@ func writeAll(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-// What the test above relies on: a document's lie is seen.
+// A claim is tied to a test by its name, and a page to another by a link: both have to be there.
+func TestDocumentsNameTestsAndPagesThatExist(t *testing.T) {
+	tests := testNames(t, "../..")
+	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`")
+	link := regexp.MustCompile(`\]\(([^)#:]*)(#[^)]*)?\)`)
+	for _, path := range append(documents(t), "../../CHANGELOG.md") {
+		text := readText(t, path)
+		for _, m := range named.FindAllStringSubmatch(text, -1) {
+			if !tests[m[1]] {
+				t.Errorf("%s names %s, which there is not", path, m[1])
+			}
+		}
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			target := path
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(path), m[1])
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s has a link to %s: %v", path, m[1], err)
+			} else if m[2] != "" && !slices.Contains(anchors(readText(t, target)), m[2]) {
+				t.Errorf("%s has a link to %s, which has no heading %s", path, target, m[2])
+			}
+		}
+	}
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// anchors are what links to a document's headings end with.
+func anchors(text string) []string {
+	var out []string
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		plain := regexp.MustCompile(`[^\w -]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		out = append(out, "#"+strings.ReplaceAll(plain, " ", "-"))
+	}
+	return out
+}
+
+func testNames(t *testing.T, root string) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	name := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		for _, m := range name.FindAllStringSubmatch(readText(t, path), -1) {
+			names[m[1]] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// What the tests above rely on: a document's lie is seen.
 func TestOutputThatDiffersIsSeen(t *testing.T) {
 	for _, c := range []struct {
 		want []string
