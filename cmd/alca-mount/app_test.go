@@ -171,7 +171,7 @@ func TestRunTellsStartAndEnd(t *testing.T) {
 	f.launch = func(_ context.Context, o launcher.Options) (launcher.Result, error) {
 		o.AfterBuild(launcher.Start{
 			Session: "s1", Name: "n", Mirror: "/m", Isolation: launcher.IsolationNone, Enforced: []string{"hidden: absent"}, Warnings: []string{"careful"},
-			Built: mirror.Built{Files: 1200, Bytes: 3_400_000, Hidden: 2, ReadOnly: 3, CopiedBy: safety.Reflink, Skipped: []mirror.Skipped{{Path: "pipe", Why: "a FIFO"}}},
+			Built: mirror.Built{Files: 1200, Bytes: 3_400_000, Hidden: 2, ReadOnly: 3, Unguarded: 3, CopiedBy: safety.Reflink, Skipped: []mirror.Skipped{{Path: "pipe", Why: "a FIFO"}}},
 		})
 		return launcher.Result{Session: "s1"}, nil
 	}
@@ -181,7 +181,7 @@ func TestRunTellsStartAndEnd(t *testing.T) {
 	got := read(t, f.stderr)
 	for _, want := range []string{
 		"alca-mount: 1,200 files, 3.4 MB (reflinked) · 2 hidden · 3 read-only · session s1 (n) · ",
-		"alca-mount: careful\n", "alca-mount: 1 entry left out:\n    pipe  a FIFO\n",
+		"alca-mount: careful\n", "alca-mount: 3 read-only files not write-protected in the mirror: ", "alca-mount: 1 entry left out:\n    pipe  a FIFO\n",
 		"alca-mount: isolation none: ", "alca-mount: enforced: hidden: absent\n", "alca-mount: brought home: 0 changed, 0 deleted · session s1 · ",
 	} {
 		if !strings.Contains(got, want) {

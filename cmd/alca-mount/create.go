@@ -77,7 +77,7 @@ func (a *app) createdTold(m *mirror.Mirror, name string, took time.Duration) err
 		return err
 	}
 	o := a.out()
-	tellSkipped(o, m.Built.Skipped)
+	tellShortcomings(o, m.Built)
 	o.say("%s · session %s · %s", builtText(m.Built), s.ID, humanTime(took))
 	o.say("next: alca-mount sync %[1]s, alca-mount rm %[1]s", s.ID)
 	if !a.json {

@@ -18,7 +18,11 @@ func TestSignalStopsTheBuildAndThenGoesToTheCommand(t *testing.T) {
 	f := newFakeApp(t)
 	f.launch = func(ctx context.Context, o launcher.Options) (launcher.Result, error) {
 		syscall.Kill(os.Getpid(), syscall.SIGTERM)
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Second):
+			t.Error("the build was not stopped")
+		}
 		return launcher.Result{ExitCode: 125}, errors.Join(errors.New("create a mirror"), ctx.Err())
 	}
 	if code := f.run([]string{"--", "x"}); code != 143 {

@@ -207,7 +207,7 @@ func tellStart(o *output, s launcher.Start, flags *runFlags, took time.Duration)
 	for _, w := range s.Warnings {
 		o.warn("%s", oneLine(w))
 	}
-	tellSkipped(o, s.Built.Skipped)
+	tellShortcomings(o, s.Built)
 	if flags.isolation.value == "auto" && s.Isolation == launcher.IsolationNone {
 		o.say("isolation none: hidden files are absent from the mirror, but CMD can read the rest of the machine")
 	}
@@ -236,6 +236,15 @@ func copiedText(m safety.Method) string {
 		return "copied"
 	}
 	return ""
+}
+
+// tellShortcomings names what the mirror is not: entries that are missing for another reason than the rules, and
+// protection that did not take effect.
+func tellShortcomings(o *output, b mirror.Built) {
+	if b.Unguarded > 0 {
+		o.warn("%s not write-protected in the mirror: its file system has no modes; edits of them still never come home", count(b.Unguarded, "read-only file"))
+	}
+	tellSkipped(o, b.Skipped)
 }
 
 func tellSkipped(o *output, skipped []mirror.Skipped) {

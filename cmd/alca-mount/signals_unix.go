@@ -8,10 +8,11 @@ import (
 	"syscall"
 )
 
-// surviveSignals makes a file-size limit and a closed pipe errors of the write that met them instead of our death:
-// a target must never be left half-written. The signals are caught, not ignored, since CMD would inherit "ignored".
+// surviveSignals makes a closed pipe an error of the write that met it instead of our death: the last sync must not
+// depend on somebody reading our messages. It is caught, not ignored: CMD would inherit "ignored". A file-size limit
+// (SIGXFSZ) needs nothing: Go's runtime catches it, and the write fails with EFBIG.
 func surviveSignals() {
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGXFSZ, syscall.SIGPIPE)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 }
 
 // passedOn are the signals that run hands to CMD.
