@@ -209,3 +209,13 @@ func TestParseStatOfHostileNames(t *testing.T) {
 		t.Error("a short line is no error")
 	}
 }
+
+func TestStoppedLeftoverIsContinuedToEnd(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "asked")
+	script := `setsid sh -c 'trap "echo asked >$F; exit" TERM; kill -STOP $$; while :; do sleep 0.02; done' &
+		while :; do case $(cut -d' ' -f3 /proc/$!/stat) in T) exit 3;; esac; done`
+	o := sh(t, script, func(s *Spec) { s.Linger, s.Env = 0, append(s.Env, "F="+file) })
+	if text, err := os.ReadFile(file); err != nil || string(text) != "asked\n" {
+		t.Errorf("%+v: %q %v", o.exit, text, err)
+	}
+}

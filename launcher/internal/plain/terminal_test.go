@@ -415,3 +415,41 @@ func TestPipelineSuspendsAndComesBack(t *testing.T) {
 	s.write("word\r")
 	s.expect("got word\r\n")
 }
+
+func TestTerminalIsRawBeforeTheCommandStartsAndRestoredWithoutOne(t *testing.T) {
+	s := newScreen(t)
+	before := s.modes()
+	c, err := openConsole(Spec{Stdin: s.slave, Stdout: s.slave, Stderr: s.slave})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ours(s.modes()) {
+		t.Error("not raw")
+	}
+	c.close()
+	if after := s.modes(); after != before {
+		t.Errorf("modes before %+v, after %+v", before, after)
+	}
+}
+
+func TestVanishedTerminalHangsUpTheCommandWithoutTheKernelsHelp(t *testing.T) {
+	s := newScreen(t)
+	l := driver(t, "sh", "-c", "echo up; exec sleep 100") // no session on that terminal: nobody sends us a HUP
+	l.cmd.Stdin, l.cmd.Stdout, l.cmd.Stderr = s.slave, s.slave, s.slave
+	l.start()
+	s.expect("up")
+	s.slave.Close()
+	s.hangUp()
+	if code, r := l.wait(); code != 129 || r.Exit.Signal != unix.SIGHUP || r.Err != "" {
+		t.Errorf("exit %d, %+v", code, r)
+	}
+}
+
+func TestNobodyToContinueUsSoWeDoNotStop(t *testing.T) {
+	s := newScreen(t)
+	l := driver(t, "sh", "-c", `(while :; do case $(cut -d' ' -f3 /proc/$$/stat) in T) sleep 0.3; kill -CONT $$; exit;; esac; done) & kill -STOP $$; echo back; exit 3`).on(s)
+	s.expect("back")
+	if code, r := l.wait(); code != 3 {
+		t.Errorf("exit %d, %+v", code, r)
+	}
+}
