@@ -813,19 +813,6 @@ func TestTreeYieldsInTheOrderOfPathsAsStrings(t *testing.T) {
 	}
 }
 
-func TestCaseFoldingIsSeenWithoutWriting(t *testing.T) {
-	w := newWorld(t, "File = x", "other = y")
-	root, err := safety.OpenRoot(w.project)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	_, lookErr := os.Lstat(filepath.Join(w.project, "fILE"))
-	if got, err := folds(root, ""); err != nil || got != (lookErr == nil) {
-		t.Errorf("%v, %v; lstat of the other case: %v", got, err, lookErr)
-	}
-}
-
 func TestHashGivesUpOnAFileThatKeepsChanging(t *testing.T) {
 	w := newWorld(t)
 	file := filepath.Join(w.project, "busy")

@@ -3,11 +3,10 @@ package mirror
 import (
 	"io"
 	"slices"
-	"strings"
 	"sync"
 
+	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/safety"
-	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 )
 
 // ignoring tells what git ignores of paths that only the mirror has: by the project's .gitignore files and
@@ -20,8 +19,14 @@ type ignoring struct {
 }
 
 type ignoreDir struct {
-	ignored  bool // the directory itself, so all in it
-	patterns []gitignore.Pattern
+	ignored bool // the directory itself, so all in it
+	levels  []ignoreLevel
+}
+
+// ignoreLevel is one pattern file and the directory that it governs.
+type ignoreLevel struct {
+	dir      safety.RelPath
+	patterns dotfiles.Patterns
 }
 
 // maxIgnoreFile bounds what of a .gitignore is read: the agent writes the mirror's.
@@ -29,8 +34,8 @@ const maxIgnoreFile = 1 << 20
 
 func newIgnoring(project, mirror *safety.Root) *ignoring {
 	i := &ignoring{project: project, mirror: mirror, dirs: map[safety.RelPath]ignoreDir{}}
-	exclude := readPatterns(project, gitDir+"/info/exclude", nil)
-	i.dirs[safety.Top] = ignoreDir{patterns: append(exclude, i.own(safety.Top)...)}
+	exclude := readPatterns(project, gitDir+"/info/exclude")
+	i.dirs[safety.Top] = ignoreDir{levels: []ignoreLevel{{safety.Top, exclude}, {safety.Top, i.own(safety.Top)}}}
 	return i
 }
 
@@ -49,55 +54,47 @@ func (i *ignoring) dir(p safety.RelPath) ignoreDir {
 	}
 	above, _ := split(p)
 	in := i.dir(above)
-	d := ignoreDir{ignored: in.ignored || in.matches(p, true), patterns: in.patterns}
-	if own := i.own(p); len(own) > 0 {
-		d.patterns = slices.Concat(in.patterns, own)
+	d := ignoreDir{
+		ignored: in.ignored || in.matches(p, true),
+		levels:  slices.Concat(in.levels, []ignoreLevel{{p, i.own(p)}}),
 	}
 	i.dirs[p] = d
 	return d
 }
 
-// matches asks the last pattern that matches.
+// matches asks the deepest pattern file that decides.
 func (d ignoreDir) matches(p safety.RelPath, isDir bool) bool {
-	elems := strings.Split(string(p), "/")
-	for _, pattern := range slices.Backward(d.patterns) {
-		if m := pattern.Match(elems, isDir); m != gitignore.NoMatch {
-			return m == gitignore.Exclude
+	for _, l := range slices.Backward(d.levels) {
+		rel := p
+		if l.dir != safety.Top {
+			rel = p[len(l.dir)+1:]
+		}
+		if ignored, decided := l.patterns.Match(string(rel), isDir); decided {
+			return ignored
 		}
 	}
 	return false
 }
 
 // own reads the directory's own .gitignore.
-func (i *ignoring) own(dir safety.RelPath) []gitignore.Pattern {
-	var domain []string
-	if dir != safety.Top {
-		domain = strings.Split(string(dir), "/")
-	}
+func (i *ignoring) own(dir safety.RelPath) dotfiles.Patterns {
 	file := dir.Join(".gitignore")
 	if info, err := i.project.Lstat(file); err == nil && info.Kind == safety.Absent {
-		return readPatterns(i.mirror, file, domain)
+		return readPatterns(i.mirror, file)
 	}
-	return readPatterns(i.project, file, domain)
+	return readPatterns(i.project, file)
 }
 
 // readPatterns reads a pattern file. One that can't be read has no patterns, as in git.
-func readPatterns(root *safety.Root, file safety.RelPath, domain []string) []gitignore.Pattern {
+func readPatterns(root *safety.Root, file safety.RelPath) dotfiles.Patterns {
 	f, _, err := root.Open(file)
 	if err != nil {
-		return nil
+		return dotfiles.Patterns{}
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxIgnoreFile))
 	if err != nil {
-		return nil
+		return dotfiles.Patterns{}
 	}
-	var out []gitignore.Pattern
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimRight(line, "\r\n")
-		if line != "" && line[0] != '#' {
-			out = append(out, gitignore.ParsePattern(line, domain))
-		}
-	}
-	return out
+	return dotfiles.ParsePatterns(text, string(file))
 }
