@@ -97,17 +97,20 @@ func TestTerminalIsRestoredAfterTERMAndHUPToUs(t *testing.T) {
 
 func TestTypedInterruptReachesTheForegroundGroupOnce(t *testing.T) {
 	s := newScreen(t)
-	l := driver(t, "bash", "-c", `trap 'echo int' INT; echo up; while read x; [ "$x" != q ]; do :; done; echo bye`).on(s)
-	s.expect("up")
-	for range 3 {
+	l := driver(t, "env", "-u", driverReport, tellSignals+"=/dev/tty", self(t)).on(s)
+	s.expect("up\r\n")
+	for range 5 {
 		s.write("\x03")
-		s.expect("int")
+		s.expect("interrupt\r\n")
 	}
-	s.write("q\r")
-	if rest := s.expect("bye"); strings.Contains(rest, "int") {
-		t.Errorf("a fourth interrupt: %q", rest)
+	s.write("\x1c")
+	if before := s.expect("quit\r\n"); strings.Contains(before, "interrupt") {
+		t.Errorf("a sixth interrupt: %q", before)
 	}
-	l.wait()
+	l.signal(unix.SIGUSR2)
+	if code, r := l.wait(); code != 11 {
+		t.Errorf("exit %d, %+v", code, r)
+	}
 }
 
 func TestTypedKeysEndSleep(t *testing.T) {
