@@ -346,6 +346,7 @@ func TestContinuedInTheBackgroundItRunsOnAndComesBack(t *testing.T) {
 	s.awaitModes(ours)
 	s.write("word\r")
 	s.expect("got word")
+	s.expect("ready> ")
 }
 
 func TestBackgroundJobRunsWithoutTheTerminal(t *testing.T) {
@@ -371,6 +372,7 @@ func TestBackgroundJobThatReadsStopsAndReadsInTheForeground(t *testing.T) {
 	s.awaitModes(cooked)
 	s.write("word\r")
 	s.expect("got word\r\n")
+	s.expect("ready> ")
 }
 
 func TestPipelineInterruptReachesTheCommandOnce(t *testing.T) {
@@ -403,6 +405,7 @@ func TestPagerInAPipelineKeepsTheTerminal(t *testing.T) {
 	s.write("key\r")
 	s.expect("pager key\r\n")
 	s.expect("over\r\n")
+	s.expect("ready> ")
 }
 
 func TestPipelineSuspendsAndComesBack(t *testing.T) {
@@ -417,6 +420,7 @@ func TestPipelineSuspendsAndComesBack(t *testing.T) {
 	s.awaitModes(cooked)
 	s.write("word\r")
 	s.expect("got word\r\n")
+	s.expect("ready> ")
 }
 
 func TestTerminalIsRawBeforeTheCommandStartsAndRestoredWithoutOne(t *testing.T) {
