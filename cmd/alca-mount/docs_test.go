@@ -29,7 +29,7 @@ import (
 // a line of "…" alone for any lines. All sessions of a file run in one shell that starts in an empty home directory,
 // which the output shows as /home/you. A go block is a program; the sessions below it can run it as "example".
 
-// allowed are the kinds that a block may have. What is not run is at least checked, but for plain text.
+// checkers knows the kinds that a block may have. What is not run is at least checked, but for plain text.
 func checkers() map[string]func(snippet) error {
 	return map[string]func(snippet) error{
 		"console":   func(snippet) error { return nil },
@@ -174,7 +174,25 @@ func (c command) differs(got string) string {
 			}
 		}
 	}
-	return cmp.Diff(c.want, lines)
+	return lineDiff(c.want, lines)
+}
+
+// lineDiff shows what differs, without the lines that both begin and end with.
+func lineDiff(want, got []string) string {
+	for len(want) > 0 && len(got) > 0 && want[0] == got[0] {
+		want, got = want[1:], got[1:]
+	}
+	for len(want) > 0 && len(got) > 0 && want[len(want)-1] == got[len(got)-1] {
+		want, got = want[:len(want)-1], got[:len(got)-1]
+	}
+	var b strings.Builder
+	for _, line := range want {
+		b.WriteString("- " + line + "\n")
+	}
+	for _, line := range got {
+		b.WriteString("+ " + line + "\n")
+	}
+	return b.String()
 }
 
 // home is what the documents call the home directory.
@@ -267,7 +285,7 @@ func TestDocumentsExamplesWork(t *testing.T) {
 			}
 			for i, got := range sh.run(t, cmds) {
 				if diff := cmds[i].differs(got); diff != "" {
-					t.Errorf("%s:%d: $ %sprints something else (-document +program):\n%s", list[0].file, cmds[i].line, cmds[i].script, diff)
+					t.Errorf("%s:%d: $ %sprints something else (- the document, + the program):\n%s", list[0].file, cmds[i].line, cmds[i].script, diff)
 				}
 			}
 		})
