@@ -67,7 +67,6 @@ func ownIDs() (uid uint32, root bool)        { return 0, false }
 func isAbsent(err error) bool                { return false }
 func isOtherTree(err error) bool             { return false }
 func isLink(err error) bool                  { return false }
-func isNameTooLong(err error) bool           { return false }
 func isLacking(err error) bool               { return false }
 func isNoReflink(err error) bool             { return false }
 func isNoCopyRange(err error) bool           { return false }
@@ -106,7 +105,6 @@ func (s *sys) nextData(op Op, fd int, off int64, name string) (data, hole int64,
 func isExist(err error) bool      { return false }
 func isDenied(err error) bool     { return false }
 func isOtherMount(err error) bool { return false }
-func isBusy(err error) bool       { return false }
 func isNotSpecial(err error) bool { return false }
 
 func (s *sys) mkdirPath(op Op, path string, mode uint32) error { return errors.ErrUnsupported }

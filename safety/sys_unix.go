@@ -395,9 +395,7 @@ func isLink(err error) bool {
 func isExist(err error) bool       { return errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOTEMPTY) }
 func isDenied(err error) bool      { return errors.Is(err, os.ErrPermission) }
 func isOtherMount(err error) bool  { return errors.Is(err, unix.EXDEV) }
-func isBusy(err error) bool        { return errors.Is(err, unix.EBUSY) }
 func isNotSpecial(err error) bool  { return errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) }
-func isNameTooLong(err error) bool { return errors.Is(err, unix.ENAMETOOLONG) }
 
 // isLacking: the file system or kernel does not have the call or the flag.
 func isLacking(err error) bool {
