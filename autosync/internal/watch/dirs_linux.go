@@ -9,17 +9,18 @@ import (
 
 // dir is a watched directory. A directory that is renamed takes all below it along by changing its own name and up.
 type dir struct {
-	wd   int32  // its watch; 0: it has none
-	seen uint32 // the generation it was last met in
+	wd   int32   // its watch; 0: it has none, only something below it has
+	seen uint32  // the generation it was last met in
+	id   inodeID // zero: unknown
 	name string
-	up   *dir   // nil for the top, and for one that was cut off
+	up   *dir   // nil for the top
 	sub  []*dir // sorted by name
 }
 
+// inodeID tells directories apart.
+type inodeID struct{ dev, ino uint64 }
+
 // dirs knows where the directories are that have a watch. The zero value is not ready: newDirs.
-//
-// A directory that no longer is where it was is cut off: its events have no path until it turns up again by place, or
-// is dropped.
 type dirs struct {
 	top   *dir
 	byWD  map[int32]*dir
@@ -49,18 +50,14 @@ func (t *dirs) at(p safety.RelPath) *dir {
 	return d
 }
 
-// path is where d is; false when it was cut off.
-func (t *dirs) path(d *dir) (safety.RelPath, bool) {
+// path is where d is.
+func (t *dirs) path(d *dir) safety.RelPath {
 	if d == t.top {
-		return safety.Top, true
+		return safety.Top
 	}
 	n := -1
-	at := d
-	for ; at.up != nil; at = at.up {
+	for at := d; at.up != nil; at = at.up {
 		n += len(at.name) + 1
-	}
-	if at != t.top {
-		return "", false
 	}
 	buf := make([]byte, n)
 	for at := d; at.up != nil; at = at.up {
@@ -70,51 +67,37 @@ func (t *dirs) path(d *dir) (safety.RelPath, bool) {
 			buf[n] = '/'
 		}
 	}
-	return safety.RelPath(buf), true
+	return safety.RelPath(buf)
 }
 
-// place notes that the directory with watch wd is at p. Another that was there is cut off. It reports false, and
-// changes nothing, where that would put a directory below itself.
-func (t *dirs) place(p safety.RelPath, wd int32) bool {
-	d := t.byWD[wd]
-	at := t.at(p)
+// place notes that the directory id with watch wd is at p: a new one, or one that was known elsewhere with all that is
+// below it. It returns the watches of another that was known at p and is dropped. It reports false, and changes
+// nothing, where that would put a directory below itself.
+func (t *dirs) place(p safety.RelPath, wd int32, id inodeID) (dropped []int32, ok bool) {
+	d, at := t.byWD[wd], t.at(p)
 	switch {
 	case d != nil && d == at:
-		d.seen = t.gen
-		return true
-	case d == nil && at != nil && at.wd == 0:
-		at.wd, at.seen = wd, t.gen
-		t.byWD[wd] = at
-		return true
-	case d != nil && (d == t.top || d.holds(p, t)):
-		return false
-	case p == safety.Top:
-		t.replaceTop(wd)
-		return true
-	case d == nil:
-		d = &dir{wd: wd}
-		t.byWD[wd] = d
+	case d != nil && (d == t.top || p.In(t.path(d))):
+		return nil, false
+	case d != nil:
+		t.unlink(d)
+		if at = t.at(p); at != nil {
+			dropped = t.drop(at)
+		}
+		t.link(t.ensure(p.Dir()), d, p.Base())
+	case at != nil && (at.wd == 0 || at == t.top):
+		delete(t.byWD, at.wd)
+		d = at
+	default:
+		if at != nil {
+			dropped = t.drop(at)
+		}
+		d = &dir{}
+		t.link(t.ensure(p.Dir()), d, p.Base())
 	}
-	if at != nil {
-		t.cut(at)
-	}
-	t.cut(d)
-	d.seen = t.gen
-	t.link(t.ensure(p.Dir()), d, p.Base())
-	return true
-}
-
-// replaceTop notes that the top is watched by another watch than before.
-func (t *dirs) replaceTop(wd int32) {
-	delete(t.byWD, t.top.wd)
-	t.top.wd, t.top.seen = wd, t.gen
-	t.byWD[wd] = t.top
-}
-
-// holds reports whether p lies at or below d.
-func (d *dir) holds(p safety.RelPath, t *dirs) bool {
-	own, ok := t.path(d)
-	return ok && p.In(own)
+	d.wd, d.id, d.seen = wd, id, t.gen
+	t.byWD[wd] = d
+	return dropped, true
 }
 
 // ensure is the directory at p; where it is not known it gets a place without a watch.
@@ -140,12 +123,11 @@ func (t *dirs) link(up, d *dir, name string) {
 	up.sub = slices.Insert(up.sub, i, d)
 }
 
-// cut takes d, with all below it, from its place.
-func (t *dirs) cut(d *dir) {
+func (t *dirs) unlink(d *dir) {
+	t.moves++
 	if d.up == nil {
 		return
 	}
-	t.moves++
 	i, _ := d.up.find(d.name)
 	d.up.sub = slices.Delete(d.up.sub, i, i+1)
 	d.up = nil
@@ -153,7 +135,7 @@ func (t *dirs) cut(d *dir) {
 
 // drop forgets d and all below it, and returns their watches.
 func (t *dirs) drop(d *dir) []int32 {
-	t.cut(d)
+	t.unlink(d)
 	var wds []int32
 	for todo := []*dir{d}; len(todo) > 0; {
 		d := todo[len(todo)-1]

@@ -4,13 +4,20 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"github.com/alca-mount/alca-mount/safety"
 	"golang.org/x/sys/unix"
 )
 
-// mask is what a directory is watched for. IN_EXCL_UNLINK keeps out the writes to files without a name, of O_TMPFILE
-// (shown as "#" and a number) and removed ones.
-const mask = unix.IN_CLOSE_WRITE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO | unix.IN_CREATE | unix.IN_DELETE |
-	unix.IN_ATTRIB | unix.IN_MODIFY | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR | unix.IN_EXCL_UNLINK
+// maskOf is what the directory p is watched for. IN_EXCL_UNLINK keeps out the writes to files without a name, of
+// O_TMPFILE (shown as "#" and a number) and removed ones. IN_IGNORED comes unasked.
+func maskOf(p safety.RelPath) uint32 {
+	const mask = unix.IN_CLOSE_WRITE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO | unix.IN_CREATE | unix.IN_DELETE |
+		unix.IN_ATTRIB | unix.IN_MODIFY | unix.IN_ONLYDIR | unix.IN_EXCL_UNLINK
+	if p == safety.Top {
+		return mask | unix.IN_MOVE_SELF
+	}
+	return mask
+}
 
 // event is one record of inotify(7).
 type event struct {
@@ -50,7 +57,7 @@ func meaningOf(bits uint32, named bool) (meaning, Urgency) {
 	case !named && has(unix.IN_ATTRIB):
 		return self, Probe
 	case !named:
-		return nothing, Busy // IN_DELETE_SELF and IN_UNMOUNT: IN_IGNORED follows
+		return nothing, Busy // IN_UNMOUNT: IN_IGNORED follows
 	case has(unix.IN_ISDIR):
 		return meaningOfDir(bits)
 	case has(unix.IN_CLOSE_WRITE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO | unix.IN_DELETE):

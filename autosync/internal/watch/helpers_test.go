@@ -68,11 +68,22 @@ type rig struct {
 	seen map[safety.RelPath]Hint
 }
 
+// quickDir is a directory for tests that make many files: in memory where the system has such a place.
+func quickDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "alca-watch-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // watchTree watches a new directory in which make has made what it wants. Directories whose name begins with "hidden"
 // are not wanted.
 func watchTree(t *testing.T, b Backend, make func(dir string)) *rig {
 	t.Helper()
-	r := newRig(t, b, t.TempDir(), make)
+	r := newRig(t, b, quickDir(t), make)
 	if err := r.w.AddTree(t.Context(), safety.Top); err != nil {
 		t.Fatal(err)
 	}
@@ -163,8 +174,7 @@ func (r *rig) hinted(least Urgency, paths ...string) {
 	})
 }
 
-// passed waits until all that was done before has been hinted at or will never be. Inotify tells in order; what it
-// held back for the debounce is let out by forget, which starts a case anew.
+// passed waits until all events of what was done before have been handled: the kernel tells of one instance in order.
 func (r *rig) passed() {
 	r.t.Helper()
 	name := fmt.Sprintf("passed-%d", len(r.seen))

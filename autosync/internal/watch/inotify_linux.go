@@ -18,8 +18,10 @@ func newAuto(w *Watcher) (backend, error) { return newInotify(w) }
 //
 // Which directory a watch belongs to is learned from the kernel alone: setting the watch of what is at a path now
 // returns the same number for the same directory, whatever it was called before. So each event that may have put
-// another directory at a path leads to setting the watch there again, and renames need no pairing by cookie. That
-// IN_MOVE_SELF comes after both its events tells when a directory has left the tree for good.
+// another directory at a path leads to setting the watch there again, and renames need no pairing by cookie.
+//
+// Invariant: a directory is known at a name only if it was seen there, in the directory known above it, while both had
+// their watches. When that ends an event of the one above tells so. Hence no watch stays behind on what has left.
 type inotify struct {
 	w      *Watcher
 	places places
@@ -91,43 +93,57 @@ func (in *inotify) watch(p safety.RelPath) error {
 	if err := in.instance(); err != nil {
 		return err
 	}
-	fd, err := in.places.open(p)
-	switch err {
-	case nil:
-	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EXDEV:
-		if d := in.dirs.at(p); d != nil && p != safety.Top {
-			in.dirs.cut(d)
-		}
-		return errNoDir
-	case unix.EACCES:
-		return errUnreadable
-	default:
-		return fmt.Errorf("open %q to watch it: %w", p, err)
+	place, err := in.places.open(p)
+	if err == nil {
+		defer place.close()
+		err = in.watchAt(p, place)
 	}
-	defer unix.Close(fd)
-	return in.watchOpen(p, fd)
+	if errors.Is(err, errNoDir) && p != safety.Top {
+		// RACE: it may just have been renamed. The event of its new name, or the listing of a directory above it,
+		// watches it again.
+		in.dropAt(p)
+	}
+	return err
 }
 
-// watchOpen watches the directory that fd is open on. The kernel takes it from the descriptor, not from a path that
+// watchAt watches the directory that place holds open. The kernel takes it from the descriptor, not from a path that
 // could lead elsewhere by now.
-func (in *inotify) watchOpen(p safety.RelPath, dirfd int) error {
-	name := fmt.Sprintf("/proc/self/fd/%d", dirfd)
-	wd, err := in.control(func(fd int) (int, error) { return unix.InotifyAddWatch(fd, name, mask) })
+func (in *inotify) watchAt(p safety.RelPath, place place) error {
+	if up := in.dirs.at(p.Dir()); p != safety.Top && up != nil && up.wd != 0 && up.id != place.above {
+		return errNoDir // the directory above is another than the one known there; its own event comes
+	}
+	name := fmt.Sprintf("/proc/self/fd/%d", place.fd)
+	wd, err := in.control(func(fd int) (int, error) { return unix.InotifyAddWatch(fd, name, maskOf(p)) })
 	switch {
 	case errors.Is(err, unix.EACCES):
 		return errUnreadable
 	case err != nil:
 		return explainAdd(p, err)
 	}
-	if d := in.dirs.byWD[wd]; d != nil {
-		if q, ok := in.dirs.path(d); ok && q != p && in.places.same(q, dirfd) {
+	d := in.dirs.byWD[wd]
+	if !place.holds() {
+		if d == nil {
+			in.unwatch([]int32{wd})
+		}
+		return errNoDir
+	}
+	if d != nil && d != in.dirs.at(p) {
+		if q := in.dirs.path(d); in.places.names(q, place.id) {
 			return fmt.Errorf("%q and %q are one directory (a bind mount): changes are found by scans", q, p)
 		}
 	}
-	if !in.dirs.place(p, wd) {
+	dropped, ok := in.dirs.place(p, wd, place.id)
+	in.unwatch(dropped)
+	if !ok {
 		return fmt.Errorf("%q is a directory that holds it: changes are found by scans", p)
 	}
 	return nil
+}
+
+func (in *inotify) dropAt(p safety.RelPath) {
+	if d := in.dirs.at(p); d != nil && p != safety.Top {
+		in.unwatch(in.dirs.drop(d))
+	}
 }
 
 // explainAdd says which limit kept the directory p unwatched, and what to do.
@@ -159,9 +175,7 @@ func limit(what, sysctl string, err error) error {
 func (in *inotify) forget(p safety.RelPath) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if d := in.dirs.at(p); d != nil && p != safety.Top {
-		in.unwatch(in.dirs.drop(d))
-	}
+	in.dropAt(p)
 }
 
 // unwatch takes watches away. Those whose directory is gone already are no more (EINVAL).

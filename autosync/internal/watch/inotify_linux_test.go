@@ -78,7 +78,7 @@ func TestForgottenDirectoryIsWatchedNoMore(t *testing.T) {
 
 func TestDirectoryMovedOutIsWatchedNoMore(t *testing.T) {
 	eachBackend(t, func(t *testing.T, b Backend) {
-		outside := filepath.Join(t.TempDir(), "a")
+		outside := filepath.Join(quickDir(t), "a")
 		r := watchTree(t, b, func(dir string) { os.MkdirAll(filepath.Join(dir, "a/b"), 0o755) })
 		must(t, os.Rename(r.path("a"), outside))
 		r.hinted(Settled, "a")
@@ -217,7 +217,7 @@ func overflowQueue(t *testing.T, r *rig, during func()) {
 
 func TestOverflowIsReportedAndHealed(t *testing.T) {
 	eachBackend(t, func(t *testing.T, b Backend) {
-		outside := filepath.Join(t.TempDir(), "gone")
+		outside := filepath.Join(quickDir(t), "gone")
 		r := watchTree(t, b, func(dir string) { os.MkdirAll(filepath.Join(dir, "old"), 0o755) })
 		overflowQueue(t, r, func() { // nobody is told of these
 			must(t, os.MkdirAll(r.path("a/b"), 0o755))

@@ -11,6 +11,6 @@ const (
 	touched          // permissions of a directory: it may be readable now
 	overflow         // events were lost
 	vanished         // the watch is no more
-	moved            // the watched directory itself was renamed
+	moved            // the root was renamed
 	self             // the watched directory's own permissions
 )

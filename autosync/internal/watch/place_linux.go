@@ -20,8 +20,7 @@ func openPlaces(root *safety.Root) (places, error) {
 	if err != nil {
 		return places{}, fmt.Errorf("open %q: %w", root.Path(), err)
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || st.Ino != root.Info().Ino || st.Dev != root.Info().Dev {
+	if id, err := idOf(fd, ""); err != nil || id != (inodeID{root.Info().Dev, root.Info().Ino}) {
 		unix.Close(fd)
 		return places{}, errors.Join(safety.ErrGone, err)
 	}
@@ -29,15 +28,91 @@ func openPlaces(root *safety.Root) (places, error) {
 }
 
 func openPath(dirfd int, name string) (fd int, err error) {
-	err = unix.EINTR
-	for err == unix.EINTR {
+	for err = unix.EINTR; err == unix.EINTR; {
 		fd, err = unix.Openat(dirfd, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	}
 	return fd, err
 }
 
-// open opens the directory p. Without openat2, or where p is longer than one call takes, it goes element by element.
-func (pl places) open(p safety.RelPath) (int, error) {
+// place is an open directory and the one that holds it.
+type place struct {
+	parent, fd int
+	name       string
+	above, id  inodeID
+}
+
+// open opens the directory p. The error is errNoDir, errUnreadable or trouble.
+func (pl places) open(p safety.RelPath) (pc place, err error) {
+	pc = place{parent: -1, fd: -1, name: p.Base()}
+	defer func() {
+		if err != nil {
+			pc.close()
+			err = explainOpen(p, err)
+		}
+	}()
+	if pc.parent, err = pl.openDir(p.Dir()); err != nil {
+		return pc, err
+	}
+	if pc.fd, err = openPath(pc.parent, pc.name); err != nil {
+		return pc, err
+	}
+	if pc.above, err = idOf(pc.parent, ""); err != nil {
+		return pc, err
+	}
+	pc.id, err = idOf(pc.fd, "")
+	return pc, err
+}
+
+func explainOpen(p safety.RelPath, err error) error {
+	switch err {
+	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EXDEV:
+		return errNoDir
+	case unix.EACCES:
+		return errUnreadable
+	}
+	return fmt.Errorf("open %q to watch it: %w", p, err)
+}
+
+// holds reports whether the directory still is where it was opened.
+func (pc place) holds() bool {
+	id, err := idOf(pc.parent, pc.name)
+	return err == nil && id == pc.id
+}
+
+func (pc place) close() {
+	for _, fd := range []int{pc.parent, pc.fd} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// idOf tells which inode is called name in dirfd, or dirfd itself is.
+func idOf(dirfd int, name string) (inodeID, error) {
+	var st unix.Stat_t
+	var err error = unix.EINTR
+	for err == unix.EINTR {
+		if name == "" {
+			err = unix.Fstat(dirfd, &st)
+		} else {
+			err = unix.Fstatat(dirfd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+		}
+	}
+	return inodeID{uint64(st.Dev), uint64(st.Ino)}, err
+}
+
+// names reports whether p is the directory id.
+func (pl places) names(p safety.RelPath, id inodeID) bool {
+	pc, err := pl.open(p)
+	if err != nil {
+		return false
+	}
+	defer pc.close()
+	return pc.id == id
+}
+
+// openDir opens the directory p. Without openat2, or where p is longer than one call takes, it goes element by element.
+func (pl places) openDir(p safety.RelPath) (int, error) {
 	how := unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
@@ -70,17 +145,6 @@ func (pl places) walk(p safety.RelPath) (int, error) {
 		at = fd
 	}
 	return at, nil
-}
-
-// same reports whether p is the directory that fd is open on.
-func (pl places) same(p safety.RelPath, fd int) bool {
-	other, err := pl.open(p)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(other)
-	var a, b unix.Stat_t
-	return unix.Fstat(fd, &a) == nil && unix.Fstat(other, &b) == nil && a.Ino == b.Ino && a.Dev == b.Dev
 }
 
 func (pl places) close() { unix.Close(pl.fd) }

@@ -57,7 +57,7 @@ func (b *batch) event(e event) {
 	case vanished:
 		b.in.vanished(e.wd)
 	case moved:
-		b.in.movedSelf(e.wd)
+		b.in.w.checkRoot()
 	case self:
 		b.selfChanged(e.wd)
 	default:
@@ -93,8 +93,8 @@ func (b *batch) selfChanged(wd int32) {
 	}
 }
 
-// pathOf is where the directory of a watch is now; false when it has been cut off or its watch was taken away. Then
-// what the event tells of is found by the listing when it turns up again, or lies outside.
+// pathOf is where the directory of a watch is now; false when the watch was taken away meanwhile. Then what the event
+// tells of is found by the listing when the directory turns up again, or lies outside.
 func (b *batch) pathOf(wd int32) (safety.RelPath, bool) {
 	in := b.in
 	in.mu.Lock()
@@ -106,11 +106,8 @@ func (b *batch) pathOf(wd int32) (safety.RelPath, bool) {
 	if d == nil {
 		return "", false
 	}
-	p, ok := in.dirs.path(d)
-	if ok {
-		b.wd, b.moves, b.dir = wd, in.dirs.moves, p
-	}
-	return p, ok
+	b.wd, b.moves, b.dir = wd, in.dirs.moves, in.dirs.path(d)
+	return b.dir, true
 }
 
 func (in *inotify) exists(p safety.RelPath) bool {
@@ -135,44 +132,23 @@ func (in *inotify) fromAbove(e event) {
 	}
 }
 
-// movedSelf handles that a watched directory was renamed. Where it went inside the tree, the event that told of its
-// new name came before this one.
-func (in *inotify) movedSelf(wd int32) {
-	in.mu.Lock()
-	d := in.dirs.byWD[wd]
-	top := d == in.dirs.top
-	if d != nil && !top {
-		if _, ok := in.dirs.path(d); !ok {
-			in.unwatch(in.dirs.drop(d))
-		}
-	}
-	in.mu.Unlock()
-	if top {
-		in.w.checkRoot()
-	}
-}
-
 // vanished handles that a watch is no more: its directory was removed, its file system unmounted. What is at the path
 // now, if anything, is watched anew.
 func (in *inotify) vanished(wd int32) {
 	in.mu.Lock()
 	d := in.dirs.byWD[wd]
-	if d == nil {
+	if d == nil { // we took it away
 		in.mu.Unlock()
 		return
 	}
-	p, attached := in.dirs.path(d)
+	p := in.dirs.path(d)
 	delete(in.dirs.byWD, wd)
 	d.wd = 0
+	in.dropAt(p)
 	in.dirs.moves++
-	if d != in.dirs.top {
-		in.unwatch(in.dirs.drop(d))
-	}
 	in.mu.Unlock()
-	if d == in.dirs.top {
+	if p == safety.Top {
 		in.w.checkRoot()
 	}
-	if attached {
-		in.w.arrive(p)
-	}
+	in.w.arrive(p)
 }
