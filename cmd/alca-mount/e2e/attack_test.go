@@ -35,6 +35,8 @@ type attack struct {
 	want   string // a script that makes, in a copy of the project, what has to come out; "" where only the invariants count
 	same   bool   // the project has to come out as it was
 	root   bool
+	halts  bool // the mirror is no mirror any more: syncing halts and all is kept
+	closed bool // to an ordinary user the mirror is closed in parts: these may stay there, and be said to
 }
 
 func attacks() []attack {
@@ -57,7 +59,8 @@ func attacks() []attack {
 		{name: "hard links among files", script: `ln src/main.go src/again.go; echo more >> src/again.go`,
 			want: `echo more >> src/main.go; cp -p src/main.go src/again.go`},
 		{name: "fifo in place of a file", script: `rm src/util.go; mkfifo src/util.go`},
-		{name: "fifos everywhere", script: `for f in locked.txt ro/a.txt .agentreadonly .env secrets .alca-mount _MOUNT_README.md; do rm -rf "$f"; mkfifo "$f"; done; mkfifo new ro/new`},
+		{name: "fifos everywhere", script: `for f in locked.txt ro/a.txt .agentreadonly .env secrets _MOUNT_README.md; do rm -rf "$f"; mkfifo "$f"; done; mkfifo new ro/new`, same: true},
+		{name: "fifo in place of the marker", script: `rm -f .alca-mount; mkfifo .alca-mount; echo more >> src/main.go`, same: true, halts: true},
 		{name: "socket in place of a file", script: `rm src/util.go; cd src && python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("util.go")' || mkfifo util.go`},
 		{name: "device in place of a file", script: `rm src/util.go; mknod src/util.go c 1 5; mknod new b 7 0`, root: true},
 		{name: "file in place of a directory", script: `rm -rf src; echo file > src`, want: `rm -rf src; echo file > src`},
@@ -75,6 +78,10 @@ func attacks() []attack {
 		{name: "read-only files rewritten", script: `chmod -R u+w ro locked.txt mixed; echo pwn > ro/a.txt; echo pwn > locked.txt; echo pwn > mixed/locked.txt; rm ro/sub/b.txt; echo pwn > ro/new`, same: true},
 		{name: "read-only replaced by rename", script: `echo pwn > p; mv -f p locked.txt; echo pwn > q; chmod u+w ro; mv -f q ro/a.txt`, same: true},
 		{name: "read-only replaced by other types", script: `rm -rf ro; ln -s src ro; rm -f locked.txt; mkdir locked.txt; echo pwn > locked.txt/x`, same: true},
+		{name: "read-only directory replaced by a link outside", script: `rm -rf ro; ln -s "$OUTSIDE/dir" ro`, same: true},
+		{name: "read-only directory replaced by a link outside, others below changed", script: `chmod -R u+w ro; echo pwn > ro/a.txt; mv ro ro3; ln -s "$OUTSIDE/dir" ro; ln -s "$OUTSIDE/dir" ro3/sub2; echo pwn > ro3/new`},
+		{name: "read-only directory replaced by a file", script: `rm -rf ro; echo pwn > ro`, same: true},
+		{name: "link outside made where a file is refused", script: `mkdir -p ro/n; ln -s "$OUTSIDE/dir" ro/n/l; mkdir -p .git; ln -s "$OUTSIDE/dir" .git/hooks; ln -s "$OUTSIDE/dir" secrets; ln -s "$OUTSIDE/dir" .env`, same: true},
 		{name: "read-only modes", script: `chmod -R 0777 ro; chmod 0777 locked.txt; chmod 0 mixed/locked.txt`, same: true},
 		{name: "parent of read-only replaced by a link", script: `mv mixed m2; ln -s m2 mixed; rm m2/locked.txt; echo pwn > m2/locked.txt`},
 		{name: "directory with hidden files renamed", script: `mv mixed mixed2; echo pwn > mixed2/server.key`},
@@ -90,12 +97,14 @@ func attacks() []attack {
 		{name: "names", script: `printf a > "$(printf 'n\nl')"; printf b > -rf; printf c > "$(printf '%0255d' 0)"; printf d > "$(printf 'bad\377\376')"; printf e > ' lead trail '; printf f > '*'; printf g > 'q"'"'"'\b'; printf h > "$(printf 'esc\033[2J')"; mkdir -- "--delete" "$(printf 'd\nl\377')"; printf i > "$(printf 'd\nl\377/f\n')"; rm docs/readme.md; printf j > docs/readme.md\ `,
 			want: `printf a > "$(printf 'n\nl')"; printf b > -rf; printf c > "$(printf '%0255d' 0)"; printf d > "$(printf 'bad\377\376')"; printf e > ' lead trail '; printf f > '*'; printf g > 'q"'"'"'\b'; printf h > "$(printf 'esc\033[2J')"; mkdir -- "--delete" "$(printf 'd\nl\377')"; printf i > "$(printf 'd\nl\377/f\n')"; rm docs/readme.md; printf j > docs/readme.md\ `},
 		{name: "names of the program's own", script: `mkdir -p src/.alca-mount; echo pwn > .alca-mount-0; mkdir -p ".alca-mount-$(id -u)"; echo x > ".alca-mount-$(id -u)/x"; echo pwn > src/_MOUNT_README.md`},
-		{name: "marker and readme rewritten", script: `rm -f .alca-mount; echo "$OUTSIDE" > .alca-mount; echo pwn > _MOUNT_README.md; chmod 0777 .alca-mount`},
-		{name: "directories without rights", script: `mkdir -p a0 a5/b5 a1; echo x > a5/b5/f; echo y > a0/f; chmod 0 a0; chmod 0555 a5/b5 a5; chmod 0100 a1; chmod 0555 src`},
-		{name: "files without rights", script: `chmod 0 src/main.go; echo new > src/new; chmod 0 src/new`},
+		{name: "marker and readme rewritten", script: `rm -f .alca-mount; echo "$OUTSIDE" > .alca-mount; echo pwn > _MOUNT_README.md; chmod 0777 .alca-mount`, same: true, halts: true},
+		{name: "readme rewritten", script: `echo pwn > _MOUNT_README.md; chmod 0777 .alca-mount`, same: true},
+		{name: "directories without rights", script: `mkdir -p a0 a5/b5 a1; echo x > a5/b5/f; echo y > a0/f; chmod 0 a0; chmod 0555 a5/b5 a5; chmod 0100 a1; chmod 0555 src`, closed: true},
+		{name: "files without rights", script: `chmod 0 src/main.go; echo new > src/new; chmod 0 src/new`, closed: true},
 		{name: "setuid bits", script: `cp /bin/true suid; chmod 6755 suid; mkdir sgid; chmod 7777 sgid`},
-		{name: "everything removed", script: `rm -rf ./* ./.[!.]*`},
-		{name: "the mirror's top without rights", script: `echo more >> src/main.go; chmod 0 .`},
+		{name: "everything removed", script: `rm -rf ./* ./.[!.]*`, same: true, halts: true},
+		{name: "all files removed", script: `rm -rf ./* .agentreadonly`},
+		{name: "the mirror's top without rights", script: `echo more >> src/main.go; chmod 0 .`, closed: true},
 	}
 }
 
@@ -149,6 +158,19 @@ func attackOnce(w *world, a attack, flags ...string) {
 		t.Errorf("hidden content in the mirror: %s %v", found, err)
 	}
 	w.keptIsThere(r)
+	switch {
+	case a.halts:
+		if s := w.onlySession(); s.State != "kept" {
+			t.Errorf("nothing was kept: %+v", s)
+		}
+	case a.closed && os.Getuid() != 0 && len(w.sessions()) > 0:
+		w.opened(w.onlySession())
+	default:
+		if strings.Contains(r.stderr, "failed: ") {
+			t.Errorf("an attack made the last sync fail: %v", r)
+		}
+		w.noMirrorLeft()
+	}
 	w.afterAttack(before)
 	expected := before
 	if a.want != "" {
@@ -161,6 +183,15 @@ func attackOnce(w *world, a attack, flags ...string) {
 	} else if a.want != "" {
 		w.same("project", expected, w.project, "--no-times", "--no-owner", "--no-group")
 	}
+}
+
+// opened gives the user's rights back to a mirror that the agent closed; then sync and rm end the session.
+func (w *world) opened(s session) {
+	w.t.Helper()
+	w.tool(nil, "chmod", "-R", "u+rwX", s.Mirror)
+	w.expect(0, "sync", "--delete", s.Session)
+	w.expect(0, "rm", s.Session)
+	w.noMirrorLeft()
 }
 
 // afterAttack checks what holds after every attack: hidden, read-only and policy files are as they were to the inode's
