@@ -6,15 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// sourceDefault is the Rule.Source of all that is built in.
-const sourceDefault = "default"
+// SourceDefault is the Rule.Source of all that is built in.
+const SourceDefault = "default"
 
 // builtinList is the built-in list of docs/design.md §4 without .git, by name. With fold, names are in lower case.
 func builtinList(fold bool) map[string]*builtin {
 	list := map[string]*builtin{}
 	add := func(names string, topOnly bool) {
 		for name := range strings.FieldsSeq(names) {
-			b := &builtin{topOnly: topOnly, rule: Rule{Pattern: name, Source: sourceDefault}}
+			b := &builtin{topOnly: topOnly, rule: Rule{Pattern: name, Source: SourceDefault}}
 			if topOnly {
 				b.rule.Pattern = "/" + name
 			}

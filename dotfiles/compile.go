@@ -111,7 +111,7 @@ func compile(rules Rules, fold bool) *ruleset {
 		policy:        layerOf(rules.Policy, fold),
 		hiddenInGit:   layerOf(namingGit(rules.Hidden), fold),
 		excludesInGit: layerOf(namingGit(rules.Excludes), fold),
-		dotGit:        answer{Excluded, &Rule{Pattern: ".git", Source: sourceDefault}},
+		dotGit:        answer{Excluded, &Rule{Pattern: ".git", Source: SourceDefault}},
 		fold:          fold,
 	}
 	if rules.Git {

@@ -124,7 +124,7 @@ func (s *ruleset) own(dir, name string, isDir, git bool) answer {
 	}
 	file, filePattern := policyFile(name)
 	if file == Hidden {
-		return answer{Hidden, &Rule{Pattern: filePattern, Source: sourceDefault}}
+		return answer{Hidden, &Rule{Pattern: filePattern, Source: SourceDefault}}
 	}
 	if rule := s.derived(dir, name, last); rule != nil {
 		return answer{Hidden, rule}
@@ -133,7 +133,7 @@ func (s *ruleset) own(dir, name string, isDir, git bool) answer {
 		return answer{Excluded, &b.rule}
 	}
 	if file == ReadOnly {
-		return answer{ReadOnly, &Rule{Pattern: filePattern, Source: sourceDefault}}
+		return answer{ReadOnly, &Rule{Pattern: filePattern, Source: SourceDefault}}
 	}
 	return s.writing(dir, name, isDir, last)
 }
@@ -200,7 +200,7 @@ func (s *ruleset) derived(dir, name string, reopened int) *Rule {
 		} else if i := s.excludes.list.Last(dir, n, false); i >= 0 {
 			rule = &s.excludes.rules[i]
 		} else if access, pattern := policyFile(n); access == Hidden {
-			rule = &Rule{Pattern: pattern, Source: sourceDefault}
+			rule = &Rule{Pattern: pattern, Source: SourceDefault}
 		}
 		return rule != nil
 	})

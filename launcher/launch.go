@@ -111,6 +111,7 @@ func (l *launch) build(ctx context.Context) error {
 	}
 	l.mirror, err = mirror.Create(ctx, l.project, o.Mirror, mirror.Options{
 		Policy: l.policy, Agent: o.Agent, Session: l.session, Population: o.Population, Git: o.Git, Links: o.Links, Progress: o.Progress,
+		GitHiddenHistory: o.GitHiddenHistory,
 	})
 	return err
 }

@@ -50,7 +50,9 @@ type Options struct {
 	Sync       Sync
 	Population mirror.Population
 	Git        mirror.GitMode
-	Links      mirror.Links
+	// GitHiddenHistory lets a copied history hold paths that rules hide.
+	GitHiddenHistory bool
+	Links            mirror.Links
 
 	State *mirror.StateDir // nil: mirror.DefaultStateDir
 	Name  string

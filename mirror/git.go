@@ -2,9 +2,11 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
+	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror/internal/gitrepo"
 	"github.com/alca-mount/alca-mount/safety"
 )
@@ -27,16 +29,37 @@ func (m *Mirror) addGit(ctx context.Context) error {
 	}
 	report, err := gitrepo.CopyStandalone(ctx, m.Project.Path(), filepath.Join(m.Root.Path(), gitDir), gitrepo.Options{
 		LeftOut:  m.leftOut,
+		Hidden:   m.hiddenInHistory(),
 		Info:     m.vouch,
 		Excludes: m.ownNames(),
 	})
+	var hidden *gitrepo.HiddenError
+	if errors.As(err, &hidden) {
+		return fmt.Errorf("--git copy: %w: the agent could read it there (--git-with-hidden-history lets that pass)", err)
+	}
 	if err != nil {
 		return fmt.Errorf("copy the repository: %w", err)
+	}
+	if report.Unnamed > 0 {
+		m.Built.Skipped = append(m.Built.Skipped, Skipped{Path: gitDir, Why: fmt.Sprintf(
+			"nothing, but its packs hold %d objects that no branch names and that may be of hidden files; git gc --prune=now drops them", report.Unnamed)})
 	}
 	for _, why := range report.Skipped {
 		m.Built.Skipped = append(m.Built.Skipped, Skipped{Path: gitDir, Why: why})
 	}
 	return nil
+}
+
+// hiddenInHistory tells which paths may not be in a history that is copied; nil: any may. A rule has to hide them: that
+// the text of a rule file is in the history, as it is in most, gives away names and not what they hold.
+func (m *Mirror) hiddenInHistory() func(string) bool {
+	if m.Options.GitHiddenHistory {
+		return nil
+	}
+	return func(path string) bool {
+		v := m.Policy.Explain(path, false)
+		return v.Access == dotfiles.Hidden && v.Rule.Source != dotfiles.SourceDefault
+	}
 }
 
 // leftOut reports whether the project has the path and the mirror does not. What the user deleted is not left out: git

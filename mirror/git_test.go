@@ -96,10 +96,30 @@ func TestPopulationWithoutARepository(t *testing.T) {
 	}
 }
 
+func TestGitCopyRefusesAHistoryThatShowsWhatIsHidden(t *testing.T) {
+	w := newGitWorld(t)
+	_, err := w.try(Options{Policy: policyOf(t, rules("secret", "")), Git: GitCopy})
+	if err == nil || !strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "--git-with-hidden-history") {
+		t.Errorf("err = %v", err)
+	}
+	if _, err := os.Lstat(w.mirror); err == nil {
+		t.Error("a mirror is left behind")
+	}
+}
+
+// A rule file is hidden by no rule, and it is in most histories.
+func TestGitCopyTakesAHistoryWithRuleFiles(t *testing.T) {
+	w := newGitWorld(t)
+	mirrortest.Make(t, w.project, ".agentignore = never-there")
+	git(t, w.project, "add", ".agentignore")
+	git(t, w.project, "commit", "-qm", "rules")
+	w.create(Options{Policy: policyOf(t, rules("never-there", "")), Git: GitCopy})
+}
+
 func TestGitCopyHasTheProjectsStatusAndDeletesNothingHidden(t *testing.T) {
 	w := newGitWorld(t)
 	mirrortest.Make(t, w.project, "src/a.c = changed")
-	m := w.create(Options{Policy: policyOf(t, rules("secret", "")), Git: GitCopy})
+	m := w.create(Options{Policy: policyOf(t, rules("secret", "")), Git: GitCopy, GitHiddenHistory: true})
 	status := git(t, w.mirror, "status", "--porcelain")
 	if want := git(t, w.project, "status", "--porcelain"); status != want {
 		t.Errorf("status in the mirror:\n%sin the project:\n%s", status, want)

@@ -57,9 +57,11 @@ type Options struct {
 	Session    *Session         // nil: a new one in the default state directory
 	Population Population
 	Git        GitMode
-	Links      Links
-	Workers    int            // 0: the number of CPUs
-	Progress   func(Progress) // called from one goroutine at a time, at most every 100 ms; nil: never
+	// GitHiddenHistory lets GitCopy copy a history that holds paths hidden by a rule; without it that is an error.
+	GitHiddenHistory bool
+	Links            Links
+	Workers          int            // 0: the number of CPUs
+	Progress         func(Progress) // called from one goroutine at a time, at most every 100 ms; nil: never
 }
 
 // Progress is how far a build is.

@@ -69,7 +69,8 @@ func (s *StateDir) New(project string, r Record) (*Session, error) {
 	if !filepath.IsAbs(project) || filepath.Clean(project) != project {
 		return nil, fmt.Errorf("new session: the project %q is not a clean absolute path", project)
 	}
-	if err := s.make(); err != nil {
+	s, err := s.make()
+	if err != nil {
 		return nil, err
 	}
 	sessions, err := s.makeSessions(project)
@@ -91,19 +92,20 @@ func (s *StateDir) New(project string, r Record) (*Session, error) {
 	return newSession(sessions, project, r)
 }
 
-// make makes the state directory and sees to it that nobody else can look into it.
-func (s *StateDir) make() error {
+// make makes the state directory, sees to it that nobody else can look into it, and returns it by its real path.
+func (s *StateDir) make() (*StateDir, error) {
+	real := s.path
 	err := os.MkdirAll(s.path, 0o700)
 	if err == nil {
-		s.path, err = filepath.EvalSymlinks(s.path)
+		real, err = filepath.EvalSymlinks(s.path)
 	}
 	if err == nil {
-		err = makePrivate(s.path)
+		err = makePrivate(real)
 	}
 	if err != nil {
-		return fmt.Errorf("state directory %s: %w; XDG_STATE_HOME can name another place", s.path, bare(err))
+		return nil, fmt.Errorf("state directory %s: %w; XDG_STATE_HOME can name another place", s.path, bare(err))
 	}
-	return nil
+	return &StateDir{path: real}, nil
 }
 
 // bare strips the path from an error that is going to be told with one.

@@ -67,12 +67,15 @@ type mirrorFlags struct {
 	mirrorDir  string
 	name       string
 	dryRun     bool
+
+	hiddenHistory bool
 }
 
 func (m *mirrorFlags) add(f *pflag.FlagSet) {
 	m.ruleFlags.add(f)
 	m.population = choiceVar(f, "population", "walk", "all that the rules allow, git's tracked and unignored files, or git where possible", "walk", "git", "auto")
 	m.symlinks = choiceVar(f, "symlinks", "keep", "keep links, copy the files they lead to, or leave links out", "keep", "follow", "skip")
+	f.BoolVar(&m.hiddenHistory, "git-with-hidden-history", false, "let --git copy take a history that holds hidden files")
 	f.StringVar(&m.mirrorDir, "mirror-dir", "", "build the mirror in `DIR` (default: in the state directory)")
 	f.StringVar(&m.name, "name", "", "a `NAME` to refer to the session by")
 	f.BoolVar(&m.dryRun, "dry-run", false, "print what would be mirrored, hidden and read-only; start and write nothing")
@@ -143,24 +146,22 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 // later are flags whose work is not done yet, and what to do instead. They are parsed, so that their grammar stands.
 func later() map[string]string {
 	return map[string]string{
-		"git-depth":               "leave it out: --git copy takes the whole history",
-		"git-with-hidden-history": "leave it out",
-		"scan-interval":           "leave it out: without live sync nothing is scanned while CMD runs",
-		"debounce":                "leave it out: without live sync nothing is watched",
-		"watcher":                 "leave it out: without live sync nothing is watched",
-		"image":                   "run CMD plainly (--isolation none)",
-		"runtime":                 "run CMD plainly (--isolation none)",
-		"mount":                   "run CMD plainly (--isolation none), where it sees the host's paths",
-		"hide":                    "list the path in .agentignore, if it is in the project",
-		"no-network":              "leave it out, and cut CMD's network by other means",
-		"confine-writes":          "leave it out, and confine CMD by other means",
-		"allow-socket":            "leave it out: CMD reaches all sockets under --isolation none",
+		"git-depth":      "leave it out: --git copy takes the whole history",
+		"scan-interval":  "leave it out: without live sync nothing is scanned while CMD runs",
+		"debounce":       "leave it out: without live sync nothing is watched",
+		"watcher":        "leave it out: without live sync nothing is watched",
+		"image":          "run CMD plainly (--isolation none)",
+		"runtime":        "run CMD plainly (--isolation none)",
+		"mount":          "run CMD plainly (--isolation none), where it sees the host's paths",
+		"hide":           "list the path in .agentignore, if it is in the project",
+		"no-network":     "leave it out, and cut CMD's network by other means",
+		"confine-writes": "leave it out, and confine CMD by other means",
+		"allow-socket":   "leave it out: CMD reaches all sockets under --isolation none",
 	}
 }
 
 func (r *runFlags) addLater(f *pflag.FlagSet) {
 	f.Int("git-depth", 0, "commits of history that --git copy takes")
-	f.Bool("git-with-hidden-history", false, "copy history that holds hidden files")
 	f.Duration("scan-interval", 0, "full reconcile at that interval; 0: none")
 	f.Duration("debounce", 20*time.Millisecond, "coalesce repeated events of one path")
 	choiceVar(f, "watcher", "auto", "how changes are noticed", "auto", "inotify", "notify")
