@@ -55,7 +55,7 @@ judge() {
 		return 0
 	elif [ $status != 0 ]; then
 		echo "BROKEN    $patch: it does not come to $test"
-		head -5 "$dir/out"
+		awk 'NR <= 5 { print "          " $0 }' "$dir/out"
 	elif grep -q '^--- SKIP' "$dir/out"; then
 		echo "untried   $name: $test is skipped here"
 		return 0
