@@ -20,6 +20,7 @@ const (
 	refusedFolder   = "refused"
 	heldFolder      = "held"
 	orphansFolder   = "orphans"
+	gitFolder       = "git"
 )
 
 // settleDisplaced decides where a version that a step took out of a side stays, and returns the place; "" when the same

@@ -33,8 +33,12 @@ func newPair(t *testing.T, lines ...string) *pair {
 
 func newPairWith(t *testing.T, opts mirror.Options, lines ...string) *pair {
 	t.Helper()
+	return newPairAt(t, mirrortest.Make(t, filepath.Join(t.TempDir(), "project"), lines...), opts)
+}
+
+func newPairAt(t *testing.T, project string, opts mirror.Options) *pair {
+	t.Helper()
 	dir := t.TempDir()
-	project := mirrortest.Make(t, filepath.Join(dir, "project"), lines...)
 	state := mirror.NewStateDir(filepath.Join(dir, "state"))
 	if opts.Policy == nil {
 		var err error
@@ -54,6 +58,7 @@ func newPairWith(t *testing.T, opts mirror.Options, lines ...string) *pair {
 		_ = m.Close()
 		_ = opts.Session.Unlock()
 		mirrortest.OpenUp(dir)
+		mirrortest.OpenUp(project)
 	})
 	return &pair{t: t, project: project, mirror: m.Root.Path(), m: m}
 }

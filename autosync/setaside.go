@@ -1,6 +1,7 @@
 package autosync
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -14,6 +15,7 @@ func (e *engine) setAsideLeft() {
 		e.emit(Refused, n.Path, 0, n.Why, n.Kept)
 	}
 	e.setAside(e.changes.Held, heldFolder)
+	e.setAsideCommits()
 	e.setAside(e.changes.Orphans, filepath.Join("..", "..", orphansFolder, e.m.Session.ID))
 	for _, n := range e.changes.Orphans {
 		e.emit(Orphan, n.Path, 0, n.Why, n.Kept)
@@ -22,6 +24,24 @@ func (e *engine) setAsideLeft() {
 		e.emit(Held, n.Path, ToProject, n.Why, n.Kept)
 		e.append(record{Type: recordHeld, Path: []byte(n.Path), Why: n.Why, Kept: n.Kept})
 	}
+}
+
+// setAsideCommits keeps the mirror's repository when the agent committed in it: the commits are nowhere else.
+func (e *engine) setAsideCommits() {
+	const repository = ".git"
+	moved, err := e.m.GitMoved()
+	if err == nil && !moved {
+		return
+	}
+	var kept string
+	if err == nil {
+		kept, err = e.keepTree(repository, gitFolder)
+	}
+	if err != nil {
+		e.fail(repository, fmt.Errorf("keep the commits made in the mirror: %w", err))
+		return
+	}
+	e.noteRefused(repository, "commits stay in the mirror's repository; git fetch from where it is kept brings them", kept)
 }
 
 // setAside keeps the mirror's version of each noted path that is not kept yet, and returns those notes. Notes are sorted:

@@ -33,7 +33,8 @@ type Record struct {
 	Population Population     `json:"population"`
 	Git        GitMode        `json:"git"`
 	Links      Links          `json:"links"`
-	Stores     [2]string      `json:"stores,omitempty"` // where displaced files are, by Side
+	GitRefs    string         `json:"git_refs,omitempty"` // digest of what named commits in the mirror's .git when it was copied
+	Stores     [2]string      `json:"stores,omitempty"`   // where displaced files are, by Side
 }
 
 // The values of Record.State. A damaged session is only ever listed: its session.json could not be read.

@@ -1,0 +1,83 @@
+package mirror
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// GitMoved reports whether the mirror's repository has other branches, tags or another HEAD than when it was copied:
+// the agent has committed, and the commits are nowhere else. Without a repository nothing has moved.
+func (m *Mirror) GitMoved() (bool, error) {
+	if m.Session.GitRefs == "" {
+		return false, nil
+	}
+	now, err := gitRefs(m.Root)
+	return now != m.Session.GitRefs, err
+}
+
+// gitRefs is a digest of all that names commits in the repository at the top of root.
+func gitRefs(root *safety.Root) (string, error) {
+	h := sha256.New()
+	for _, name := range []safety.RelPath{".git/HEAD", ".git/packed-refs"} {
+		if err := addFile(h, root, name); err != nil {
+			return "", err
+		}
+	}
+	if err := addRefs(h, root, ".git/refs"); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func addRefs(h hash.Hash, root *safety.Root, dir safety.RelPath) error {
+	d, err := root.OpenDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	names, err := d.ReadDir()
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		child := dir.Join(n.Name)
+		info, err := d.Lstat(n.Name)
+		switch {
+		case err != nil:
+			return err
+		case info.Kind == safety.Directory:
+			err = addRefs(h, root, child)
+		case info.Kind == safety.File:
+			err = addFile(h, root, child)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addFile adds a file's name and content; one that is not there adds nothing.
+func addFile(h hash.Hash, root *safety.Root, p safety.RelPath) error {
+	f, info, err := root.Open(p)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fmt.Fprintf(h, "%q %d\n", p, info.Size)
+	_, err = io.Copy(h, f)
+	return err
+}
