@@ -174,7 +174,7 @@ func (c *Changes) sort() {
 // newInExcluded names the build directories that the agent filled: they never cross and go with the mirror.
 func newInExcluded(m *mirror.Mirror) []safety.RelPath {
 	var out []safety.RelPath
-	for _, name := range []safety.RelPath{"build", "env", "out"} {
+	for _, name := range []safety.RelPath{"build", "dist", "env", "out"} {
 		info, err := m.Root.Lstat(name)
 		if err == nil && info.Kind == safety.Directory && !m.Policy.Access(string(name), true).Mirrored() {
 			out = append(out, name)

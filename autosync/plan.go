@@ -184,7 +184,7 @@ func holdDeletes(outcomes []outcome, l limits) {
 		case o.stranded:
 			o.fix("moved to "+o.movedTo.String()+", which does not cross", standHeld)
 		case mass && o.base.Kind != safety.Directory:
-			o.fix("one of more than half of the files", standHeld)
+			o.fix("one of more than half of the files; --allow-mass-delete lets that pass", standHeld)
 		}
 	}
 }

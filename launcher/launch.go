@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -34,6 +35,9 @@ func Launch(ctx context.Context, opts Options) (Result, error) {
 	l, err := prepare(opts)
 	if err != nil {
 		return Result{ExitCode: ownFailure}, err
+	}
+	if err := plain.Find(opts.Command[0], l.project, environment(os.Environ(), opts.Env)); err != nil {
+		return Result{ExitCode: startFailure(err)}, err // before anything is copied for it
 	}
 	if err := l.build(ctx); err != nil {
 		return l.result(ownFailure), errors.Join(err, l.abandon())
@@ -184,6 +188,9 @@ func (l *launch) end(succeeded bool) error {
 	if l.opts.AfterSync != nil {
 		l.opts.AfterSync(l.res.Changes)
 	}
+	if !l.stands() {
+		return errors.Join(syncErr, l.close())
+	}
 	if why := l.whyKeep(syncErr); why != "" {
 		l.res.Mirror, l.res.WhyKept = l.mirror.Root.Path(), why
 		return errors.Join(syncErr, l.keep())
@@ -237,9 +244,25 @@ func (l *launch) whyKeep(syncErr error) string {
 	return ""
 }
 
+// stands reports whether there is a mirror to keep or to remove.
+func (l *launch) stands() bool {
+	_, err := os.Lstat(l.mirror.Root.Path())
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// close ends a session whose mirror is gone.
+func (l *launch) close() error {
+	closeErr := l.mirror.Close()
+	if l.res.Changes.Untouched() {
+		return errors.Join(closeErr, l.session.Remove(), l.session.Unlock())
+	}
+	l.session.Ended, l.session.State = time.Now(), mirror.SessionEnded
+	return errors.Join(closeErr, l.session.Save(), l.session.Unlock())
+}
+
 // keep leaves mirror and session for later commands.
 func (l *launch) keep() error {
-	l.session.Kept, l.session.Ended, l.session.State = true, time.Now(), "ended"
+	l.session.Kept, l.session.Ended, l.session.State = true, time.Now(), mirror.SessionEnded
 	return errors.Join(l.mirror.SaveBase(), l.session.Save(), l.mirror.Close(), l.session.Unlock())
 }
 
@@ -249,12 +272,7 @@ func (l *launch) cleanUp() error {
 		l.res.Mirror, l.res.WhyKept = l.mirror.Root.Path(), "it could not be removed"
 		return errors.Join(fmt.Errorf("remove the mirror: %w", err), l.keep())
 	}
-	closeErr := l.mirror.Close()
-	if l.res.Changes.Untouched() {
-		return errors.Join(closeErr, l.session.Remove(), l.session.Unlock())
-	}
-	l.session.Ended, l.session.State = time.Now(), "ended"
-	return errors.Join(closeErr, l.session.Save(), l.session.Unlock())
+	return l.close()
 }
 
 func (l *launch) result(code int) Result {

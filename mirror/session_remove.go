@@ -16,14 +16,19 @@ import (
 // Remove removes the session's folder, the mirror in it included, and what is kept for the session elsewhere.
 // A mirror outside of the folder is the caller's to remove ([Mirror.Remove]). The record goes last: a removal that was
 // interrupted leaves a session that is listed and can be removed again.
-func (s *Session) Remove() error {
+func (s *Session) Remove() error { return s.remove(false) }
+
+// RemoveAnyway is Remove also where the mirror in the session's folder lost its marker: on the user's word.
+func (s *Session) RemoveAnyway() error { return s.remove(true) }
+
+func (s *Session) remove(anyway bool) error {
 	if s.Damaged != nil {
 		return s.Damaged
 	}
 	if err := s.Lock(); err != nil {
 		return err
 	}
-	err := s.empty()
+	err := s.empty(anyway)
 	if uerr := s.Unlock(); err == nil {
 		err = uerr
 	}
@@ -41,7 +46,7 @@ func (s *Session) Remove() error {
 
 // empty removes all but the lock. Everything happens below a handle of the session's folder, taken without following
 // a link, so that no name in the record or in the folder leads out of it.
-func (s *Session) empty() error {
+func (s *Session) empty(anyway bool) error {
 	info, err := os.Lstat(s.dir)
 	if err != nil {
 		return err
@@ -49,7 +54,7 @@ func (s *Session) empty() error {
 	if err := checkPlace(s.Record, s.dir); err != nil || !info.IsDir() {
 		return errors.Join(fmt.Errorf("%s is not a session's folder", s.dir), err)
 	}
-	if err := s.removeOwnMirror(); err != nil {
+	if err := s.removeOwnMirror(anyway); err != nil {
 		return err
 	}
 	if err := s.removeStores(); err != nil {
@@ -74,7 +79,7 @@ func (s *Session) empty() error {
 
 // removeOwnMirror removes the mirror in the session's folder. A directory there that is not empty and does not carry
 // the session's marker is somebody else's, or a build that was never finished: only the latter goes.
-func (s *Session) removeOwnMirror() error {
+func (s *Session) removeOwnMirror(anyway bool) error {
 	dir := filepath.Join(s.dir, "mirror")
 	info, err := os.Lstat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -92,8 +97,8 @@ func (s *Session) removeOwnMirror() error {
 	}
 	defer root.Close()
 	err = safety.RemoveMirror(context.Background(), root, s.ID)
-	if errors.Is(err, safety.ErrNoMarker) && s.State == SessionBuilding {
-		return nil // removeTree takes it: nobody was given this mirror
+	if errors.Is(err, safety.ErrNoMarker) && (anyway || s.State == SessionBuilding) {
+		return nil // removeTree takes it: it is in our folder, and nobody was given it or the user said so
 	}
 	return err
 }

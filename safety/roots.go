@@ -38,15 +38,31 @@ func CheckRoots(projectDir, mirrorDir string) error {
 	return nil
 }
 
+// Unfit says why dir, a real path, can be neither project nor mirror, whatever the other is; "" when it may be.
+func Unfit(dir string) string {
+	home := ""
+	if h, err := os.UserHomeDir(); err == nil {
+		home, _ = realPath(h)
+	}
+	return unfit("project", dir, home, holds)
+}
+
+func unfit(what, path, home string, holds func(dir, path string) bool) string {
+	switch {
+	case path == filepath.Dir(path):
+		return fmt.Sprintf("%s %q is the root of the file system", what, path)
+	case home != "" && holds(path, home) && holds(home, path):
+		return fmt.Sprintf("%s %q is the home directory itself", what, path)
+	}
+	return ""
+}
+
 // forbidden decides; holds(dir, path) reports whether path is dir or lies in it.
 func forbidden(project, mirror, home string, holds func(dir, path string) bool) string {
 	same := func(a, b string) bool { return b != "" && holds(a, b) && holds(b, a) }
 	for _, d := range []struct{ what, path string }{{"project", project}, {"mirror", mirror}} {
-		if d.path == filepath.Dir(d.path) {
-			return fmt.Sprintf("%s %q is the root of the file system", d.what, d.path)
-		}
-		if same(d.path, home) {
-			return fmt.Sprintf("%s %q is the home directory itself", d.what, d.path)
+		if why := unfit(d.what, d.path, home, holds); why != "" {
+			return why
 		}
 	}
 	switch {

@@ -392,10 +392,10 @@ func isOtherTree(err error) bool { return errors.Is(err, unix.ENOTDIR) || errors
 func isLink(err error) bool {
 	return errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK)
 }
-func isExist(err error) bool       { return errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOTEMPTY) }
-func isDenied(err error) bool      { return errors.Is(err, os.ErrPermission) }
-func isOtherMount(err error) bool  { return errors.Is(err, unix.EXDEV) }
-func isNotSpecial(err error) bool  { return errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) }
+func isExist(err error) bool      { return errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOTEMPTY) }
+func isDenied(err error) bool     { return errors.Is(err, os.ErrPermission) }
+func isOtherMount(err error) bool { return errors.Is(err, unix.EXDEV) }
+func isNotSpecial(err error) bool { return errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) }
 
 // isLacking: the file system or kernel does not have the call or the flag.
 func isLacking(err error) bool {

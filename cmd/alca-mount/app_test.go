@@ -115,7 +115,7 @@ func TestRunHandsFlagsToTheLaunch(t *testing.T) {
 	f := newFakeApp(t, ".agentignore=.env", "sub/f")
 	t.Chdir(filepath.Join(f.project, "sub"))
 	args := []string{"--agent", "ci", "--exclude", "*.pem", "--readonly", "docs/", "--git", "copy", "--population", "auto", "--symlinks", "follow",
-		"--sync", "off", "--mirror-dir", "../../m", "--keep", "--name", "n", "--env", "A=1", "--env", "B", "--allow-mass-delete", "--allow-guarded", "--grace", "3s",
+		"--sync", "off", "--mirror-dir", "../../m", "--keep", "--name", "n", "--env", "A=1", "--env", "B", "--allow-mass-delete", "--grace", "3s",
 		"--", "cmd", "--keep", "-v"}
 	if code := f.run(args); code != 0 {
 		t.Fatalf("exit %d: %s", code, read(t, f.stderr))
@@ -123,7 +123,7 @@ func TestRunHandsFlagsToTheLaunch(t *testing.T) {
 	got, want := f.got, launcher.Options{
 		Project: f.project, Mirror: filepath.Join(filepath.Dir(f.project), "m"), Agent: "ci", Command: []string{"cmd", "--keep", "-v"}, Subdir: "sub",
 		Env: []string{"A=1", "B"}, Isolation: launcher.IsolationNone, Sync: launcher.SyncOff, Population: mirror.Auto, Git: mirror.GitCopy,
-		Links: mirror.FollowLinks, Name: "n", Keep: true, Grace: 3 * time.Second, AllowMassDelete: true, AllowGuarded: true,
+		Links: mirror.FollowLinks, Name: "n", Keep: true, Grace: 3 * time.Second, AllowMassDelete: true,
 	}
 	rules := got.Policy.Rules()
 	if !rules.Git || rules.NoDefaults || len(rules.Hidden) != 1 || rules.Excludes[0].Pattern != "*.pem" || rules.ReadOnly[0].Pattern != "docs/" {

@@ -147,6 +147,7 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 func later() map[string]string {
 	return map[string]string{
 		"git-depth":      "leave it out: --git copy takes the whole history",
+		"allow-guarded":  "leave it out: no file is guarded yet",
 		"scan-interval":  "leave it out: without live sync nothing is scanned while CMD runs",
 		"debounce":       "leave it out: without live sync nothing is watched",
 		"watcher":        "leave it out: without live sync nothing is watched",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -49,11 +50,16 @@ func (a *app) rm(ctx context.Context, spec string, force bool) error {
 		}
 	}
 	if there {
-		if err := removeMirror(ctx, s); err != nil {
+		err := removeMirror(ctx, s)
+		if err != nil && !(force && ownMirror(s) && errors.Is(err, safety.ErrNoMarker)) {
 			return fmt.Errorf("rm %s: %w", s.ID, err)
 		}
 	}
-	if err := s.Remove(); err != nil {
+	remove := s.Remove
+	if force {
+		remove = s.RemoveAnyway
+	}
+	if err := remove(); err != nil {
 		return err
 	}
 	a.out().say("removed session %s", s.ID)
@@ -100,6 +106,9 @@ func unsynced(c autosync.Changes) []string {
 	}
 	return out
 }
+
+// ownMirror reports whether the mirror lies in the session's folder, where it goes with it.
+func ownMirror(s *mirror.Session) bool { return s.Mirror == filepath.Join(s.Dir(), "mirror") }
 
 func removeMirror(ctx context.Context, s *mirror.Session) error {
 	root, err := safety.OpenRoot(s.Mirror)

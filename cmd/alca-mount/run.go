@@ -95,6 +95,7 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 	events.end(res)
 	if signals.started.Load() || res.Mirror != "" {
 		end := endOf(res, time.Since(began))
+		end.syncOff = opts.Sync == launcher.SyncOff
 		end.listAll = storeChanges(opts.State, res)
 		tellEnd(o, end)
 	}
@@ -152,6 +153,9 @@ func stateFor(project string) (*mirror.StateDir, error) {
 	state, err := mirror.DefaultStateDir()
 	if err != nil {
 		return nil, err
+	}
+	if why := safety.Unfit(project); why != "" {
+		return nil, fmt.Errorf("%s: choose a directory below it with -C", why)
 	}
 	if err := safety.CheckRoots(project, state.Path()); err != nil {
 		return nil, fmt.Errorf("the state directory (XDG_STATE_HOME): %w", err)

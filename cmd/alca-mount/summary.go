@@ -22,6 +22,8 @@ type ending struct {
 	whyKept string
 	left    int
 	took    time.Duration
+	dryRun  bool
+	syncOff bool   // nothing was to come home
 	listAll string // the command that lists what the end lines leave out; "" where none can: they name all
 }
 
@@ -74,7 +76,7 @@ func closingBlocks(e ending) []endBlock {
 	if e.left > 0 {
 		say(true, "ended %s that outlived the command", count(e.left, "process"))
 	}
-	if e.store != "" && len(c.Deleted)+len(c.Conflicts)+len(c.Refused)+len(c.ToProject) > 0 {
+	if e.store != "" && !e.dryRun && len(c.Deleted)+len(c.Conflicts)+len(c.Refused)+len(c.ToProject) > 0 {
 		say(len(c.Conflicts)+len(c.Refused) > 0, "overwritten, deleted and refused versions are kept in %s", show(e.store))
 	}
 	if e.mirror != "" {
@@ -90,8 +92,15 @@ func closingBlocks(e ending) []endBlock {
 
 func endLine(e ending) string {
 	c := e.changes
-	parts := []string{fmt.Sprintf("brought home: %d changed, %d deleted", len(c.ToProject), len(c.Deleted))}
-	if n := len(c.ToMirror); n > 0 {
+	did := "brought home"
+	switch {
+	case e.dryRun:
+		did = "would bring home"
+	case e.syncOff:
+		return strings.Join([]string{"nothing brought home (--sync off)", "session " + e.session, humanTime(e.took)}, " · ")
+	}
+	parts := []string{fmt.Sprintf("%s: %d changed, %d deleted", did, len(c.ToProject), len(c.Deleted))}
+	if n := len(c.ToMirror); n > 0 && e.mirror != "" { // else it went with the mirror
 		parts = append(parts, fmt.Sprintf("to the mirror: %d", n))
 	}
 	if n := len(c.PendingDelete); n > 0 {

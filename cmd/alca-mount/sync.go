@@ -32,6 +32,9 @@ SESSION is an id, a unique prefix of one, a name, or a mirror's path.`,
 			if (flags.massDel || flags.guarded) && a.getenv("ALCA_MOUNT_SESSION") != "" {
 				return fmt.Errorf("--allow-mass-delete and --allow-guarded are the user's to give: not inside a session (ALCA_MOUNT_SESSION is set)")
 			}
+			if flags.guarded {
+				return unsupported("--allow-guarded", later()["allow-guarded"])
+			}
 			ctx, stop := interruptible(c.Context())
 			defer stop()
 			return stopped(ctx, a.sync(ctx, flags, args[0], args[1:]))
@@ -42,6 +45,7 @@ SESSION is an id, a unique prefix of one, a name, or a mirror's path.`,
 	f.BoolVar(&flags.dryRun, "dry-run", false, "only tell what would be done")
 	f.BoolVar(&flags.massDel, "allow-mass-delete", false, "let mass deletions pass")
 	f.BoolVar(&flags.guarded, "allow-guarded", false, "let changes of files that host tools execute pass")
+	f.Lookup("allow-guarded").Hidden = true // until something is guarded
 	return c
 }
 
@@ -91,7 +95,7 @@ func tellSync(o *output, session string, c autosync.Changes, dryRun bool, took t
 		tellPaths(o, "to the project", c.ToProject)
 	}
 	tellPaths(o, "deleted in the mirror only; --delete carries that", c.PendingDelete)
-	tellEnd(o, ending{session: session, changes: c, took: took, listAll: "alca-mount sync " + session + " --dry-run -v"})
+	tellEnd(o, ending{session: session, changes: c, took: took, dryRun: dryRun, listAll: "alca-mount sync " + session + " --dry-run -v"})
 }
 
 func tellPaths(o *output, what string, paths []safety.RelPath) {

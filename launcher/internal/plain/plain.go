@@ -66,6 +66,10 @@ func Run(ctx context.Context, spec Spec) (Exit, error) {
 	return runCommand(ctx, withStreams(spec))
 }
 
+// Find tells early what Run would say of a command that is not there: ErrNotFound or ErrNotExecutable. It is about names
+// that are looked for in PATH; dir is where relative entries of it start.
+func Find(name, dir string, env []string) error { return find(name, dir, env) }
+
 func withStreams(spec Spec) Spec {
 	if spec.Stdin == nil {
 		spec.Stdin = os.Stdin
