@@ -36,7 +36,9 @@ func (a *app) dryRun(ctx context.Context, flags *mirrorFlags, command []string) 
 	if err != nil {
 		return err
 	}
-	tellRules(a.out(), policy)
+	if flags.population.value == "auto" {
+		a.out().warn("--population auto is shown as walk: a run leaves out what git ignores, where git can tell")
+	}
 	root, err := safety.OpenRoot(where.project)
 	if err != nil {
 		return fmt.Errorf("dry run: %w", err)
@@ -174,7 +176,9 @@ func (p *preview) text(project string, all bool) string {
 			fmt.Fprintf(&b, "    %s\n", show(string(path)))
 		}
 	}
-	previewedText(&b, "hidden", p.hidden)
+	byRule, byDefault := p.split()
+	previewedText(&b, "hidden", byRule)
+	previewedText(&b, "excluded", byDefault)
 	previewedText(&b, "read-only", p.readonly)
 	if len(p.skipped) > 0 {
 		fmt.Fprintf(&b, "left out for other reasons: %d\n", len(p.skipped))
@@ -183,6 +187,18 @@ func (p *preview) text(project string, all bool) string {
 		}
 	}
 	return b.String()
+}
+
+// split tells what rules hide, which the start line counts, from what the built-in list leaves out.
+func (p *preview) split() (byRule, byDefault []previewed) {
+	for _, e := range p.hidden {
+		if e.verdict.Access == dotfiles.Excluded {
+			byDefault = append(byDefault, e)
+			continue
+		}
+		byRule = append(byRule, e)
+	}
+	return byRule, byDefault
 }
 
 func previewedText(b *strings.Builder, what string, list []previewed) {

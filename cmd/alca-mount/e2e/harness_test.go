@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds every wait: what takes longer hangs.
-const patience = 90 * time.Second
+const patience = 40 * time.Second
 
 var (
 	long   = flag.Bool("long", false, "run the large counts")
