@@ -1,0 +1,240 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// smallDisk mounts a tmpfs of so many kilobytes at the directory, which takes the directory's content over.
+func (w *world) smallDisk(dir string, kb int) {
+	w.t.Helper()
+	root(w.t)
+	copied := dir + ".before"
+	w.copyTree(dir, copied)
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dk", kb)); err != nil {
+		if os.Getenv("CI") != "" {
+			w.t.Fatalf("mount: %v", err)
+		}
+		w.t.Skipf("mount: %v", err)
+	}
+	w.t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	w.tool(nil, "cp", "-a", copied+"/.", dir)
+}
+
+// fill takes all the space that is left, but for so many kilobytes.
+func (w *world) fill(dir string, leave int64) string {
+	w.t.Helper()
+	var st unix.Statfs_t
+	must(w.t, unix.Statfs(dir, &st))
+	ballast := filepath.Join(dir, "ballast")
+	size := int64(st.Bavail)*st.Bsize - leave<<10
+	if size > 0 {
+		w.tool([]int{1}, "dd", "if=/dev/zero", "of="+ballast, "bs=1024", fmt.Sprintf("count=%d", size>>10), "status=none")
+	}
+	return ballast
+}
+
+// big is a megabyte that is the same text again and again.
+func big(text string, kb int) string { return strings.Repeat(text, kb<<10/len(text)+1)[:kb<<10] }
+
+// bigTree is a project of which a full disk can stop the sync half-way.
+func (w *world) bigTree() {
+	w.t.Helper()
+	for i := range 6 {
+		write(w.t, filepath.Join(w.project, fmt.Sprintf("big%d", i)), big(fmt.Sprintf("old %d\n", i), 256))
+	}
+}
+
+// wholeOrOld fails where a big file is neither its old nor its new version.
+func (w *world) wholeOrOld(r result) (fresh int) {
+	w.t.Helper()
+	for i := range 6 {
+		name := fmt.Sprintf("big%d", i)
+		b, err := os.ReadFile(filepath.Join(w.project, name))
+		switch {
+		case err != nil:
+			w.t.Errorf("%s is gone: %v %v", name, err, r)
+		case string(b) == big(fmt.Sprintf("new %d\n", i), 300):
+			fresh++
+		case string(b) != big(fmt.Sprintf("old %d\n", i), 256):
+			w.t.Errorf("%s is torn: %d bytes %.20q %v", name, len(b), b, r)
+		}
+	}
+	return fresh
+}
+
+// news is a script that writes the new versions in the mirror.
+const news = `for i in 0 1 2 3 4 5; do yes "new $i" | head -c 307200 > big$i; done`
+
+// completes: after space is made, sync brings all home, and rm ends the session.
+func (w *world) completes(r result) {
+	w.t.Helper()
+	if r.code != 125 {
+		w.t.Errorf("CMD succeeded and the last sync failed: want exit 125, got %v", r)
+	}
+	s := w.onlySession()
+	if s.State != "kept" && !strings.Contains(r.stderr, "save session") || !strings.Contains(r.stderr, "alca-mount sync "+s.Session) {
+		w.t.Errorf("the session is %+v, and the end line %s", s, r.stderr)
+	}
+	again := w.expect(0, "sync", s.Session)
+	if fresh := w.wholeOrOld(again); fresh != 6 {
+		w.t.Errorf("sync brought only %d of 6 home: %v", fresh, again)
+	}
+	if n := w.nameless(); n != "" {
+		w.t.Errorf("left in the project: %s", n)
+	}
+	w.expect(0, "rm", s.Session)
+	w.noMirrorLeft()
+}
+
+// nameless are files of the project that nobody made.
+func (w *world) nameless() string {
+	w.t.Helper()
+	return w.tool(nil, "find", w.project, "-mindepth", "1", "!", "-name", "big?", "!", "-name", "ballast", "!", "-path", "*/.alca-mount-store*")
+}
+
+// storeInProject: where the project is a mount of its own, what is kept of it lies at its top, for its owner alone, in no
+// mirror, and goes with the session.
+func (w *world) storeInProject() {
+	w.t.Helper()
+	store := filepath.Join(w.project, ".alca-mount-store")
+	if mode := strings.TrimSpace(w.tool(nil, "stat", "-c", "%a", store)); mode != "700" {
+		w.t.Errorf("%s has mode %s", store, mode)
+	}
+	mirror := w.create()
+	if _, err := os.Lstat(filepath.Join(mirror, ".alca-mount-store")); err == nil {
+		w.t.Errorf("the next mirror holds what was kept")
+	}
+	w.expect(0, "rm", mirror)
+}
+
+// The project's disk is full when the last sync writes to it.
+func TestProjectDiskFullDuringTheLastSync(t *testing.T) {
+	for _, leave := range []int64{0, 200, 400, 900, 1500} {
+		t.Run(fmt.Sprintf("%dk free", leave), func(t *testing.T) {
+			w := newWorld(t)
+			w.smallDisk(w.project, 8<<10)
+			w.bigTree()
+			g, gate := w.gated()
+			p := w.start("--", "sh", "-c", news+"; "+gate)
+			g.arrived()
+			ballast := w.fill(w.project, leave)
+			g.open()
+			r := p.wait()
+			if fresh := w.wholeOrOld(r); fresh == 6 {
+				t.Fatalf("the disk was not full: %v", r)
+			}
+			must(t, os.Remove(ballast))
+			w.storeInProject()
+			w.completes(r)
+			if left := w.tool(nil, "find", w.project, "-path", "*/.alca-mount-store/*"); left != "" {
+				t.Errorf("kept in the project after rm: %s", left)
+			}
+		})
+	}
+}
+
+// The state directory's disk is full: what would be overwritten can't be kept, so it isn't overwritten.
+func TestStateDiskFullDuringTheLastSync(t *testing.T) {
+	for _, leave := range []int64{0, 40, 300, 700, 1300} {
+		t.Run(fmt.Sprintf("%dk free", leave), func(t *testing.T) {
+			w := newWorld(t)
+			w.bigTree()
+			w.smallDisk(w.state, 8<<10)
+			g, gate := w.gated()
+			p := w.start("--", "sh", "-c", news+"; "+gate)
+			g.arrived()
+			ballast := w.fill(w.state, leave)
+			g.open()
+			r := p.wait()
+			fresh := w.wholeOrOld(r)
+			if r.code == 0 && fresh != 6 {
+				t.Errorf("success with %d of 6 at home: %v", fresh, r)
+			}
+			must(t, os.Remove(ballast))
+			if r.code != 0 {
+				w.completes(r)
+			}
+		})
+	}
+}
+
+// A disk that is full during the build: an error, no CMD, nothing left, the project as it was.
+func TestDiskFullDuringTheBuild(t *testing.T) {
+	for _, kb := range []int{16, 64, 700, 1400} {
+		t.Run(fmt.Sprintf("%dk", kb), func(t *testing.T) {
+			w := newWorld(t)
+			w.bigTree()
+			before := filepath.Join(w.dir, "before")
+			w.copyTree(w.project, before)
+			w.smallDisk(w.state, kb)
+			r := w.run("--", "sh", "-c", `echo ran > "$TOOLS/ran"`)
+			if r.code != 125 || !strings.Contains(r.stderr, "no space") {
+				t.Errorf("want exit 125 and the reason, got %v", r)
+			}
+			if _, err := os.Lstat(filepath.Join(w.dir, "ran")); err == nil {
+				t.Errorf("CMD ran on half a mirror")
+			}
+			w.same("project", before, w.project)
+			w.noMirrorLeft()
+		})
+	}
+}
+
+// EFBIG: a limit on file sizes stops a write half-way, and its signal would end the program.
+func TestFileSizeLimitDuringTheLastSync(t *testing.T) {
+	w := newWorld(t)
+	w.bigTree()
+	w.prefix = []string{"sh", "-c", `ulimit -S -f 540; exec "$@"`, "sh"} // in 512 bytes: more than old, less than new
+	r := w.run("--", "sh", "-c", `ulimit -S -f unlimited; `+news)
+	if fresh := w.wholeOrOld(r); fresh != 0 {
+		t.Fatalf("the limit did not bite: %v", r)
+	}
+	w.prefix = nil
+	w.completes(r)
+}
+
+func TestFileSizeLimitDuringTheBuild(t *testing.T) {
+	w := newWorld(t)
+	w.bigTree()
+	before := filepath.Join(w.dir, "before")
+	w.copyTree(w.project, before)
+	w.prefix = []string{"sh", "-c", `ulimit -S -f 100; exec "$@"`, "sh"}
+	r := w.run("--", "sh", "-c", `echo ran > "$TOOLS/ran"`)
+	if r.code != 125 {
+		t.Errorf("want exit 125, got %v", r)
+	}
+	if _, err := os.Lstat(filepath.Join(w.dir, "ran")); err == nil {
+		t.Errorf("CMD ran on half a mirror")
+	}
+	w.same("project", before, w.project)
+	w.prefix = nil
+	w.noMirrorLeft()
+}
+
+// CMD has the caller's signal dispositions, whatever the program did for itself.
+func TestSignalDispositionsReachCMD(t *testing.T) {
+	w := newWorld(t, "a=a")
+	const status = `grep -E "^Sig(Ign|Blk)" /proc/self/status`
+	for _, through := range []string{`exec "$@"`, `trap "" HUP INT; exec "$@"`} {
+		w.prefix = []string{"sh", "-c", through, "sh"}
+		direct := w.tool(nil, "sh", "-c", strings.Replace(through, `exec "$@"`, `exec `+status, 1))
+		if got := w.expect(0, "-q", "--", "grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status").stdout; got != direct {
+			t.Errorf("%s: directly %q, in the mirror %q", through, direct, got)
+		}
+	}
+}
+
+// A CMD that is ended by its own limit keeps its code.
+func TestFileSizeLimitOfCMD(t *testing.T) {
+	w := newWorld(t, "a=a")
+	w.expect(128+int(unix.SIGXFSZ), "--", "sh", "-c", `ulimit -f 1; exec dd if=/dev/zero of=x bs=4096 count=9`)
+	w.noMirrorLeft()
+}
