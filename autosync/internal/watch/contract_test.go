@@ -45,6 +45,35 @@ func TestWrittenFileIsSettledOnceClosed(t *testing.T) {
 	})
 }
 
+func TestLastOfManySavesIsSeen(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		root, err := safety.OpenRoot(quickDir(t))
+		must(t, err)
+		defer root.Close()
+		w, err := New(t.Context(), Options{Backend: b, Root: root})
+		must(t, err)
+		defer w.Close()
+		must(t, w.AddTree(t.Context(), safety.Top))
+		file := filepath.Join(root.Path(), "f")
+		go func() {
+			for i := range 500 {
+				os.WriteFile(file, fmt.Append(nil, i), 0o644)
+			}
+		}()
+		deadline := time.After(patience)
+		for {
+			select {
+			case <-w.Hints():
+				if got, _ := os.ReadFile(file); string(got) == "499" {
+					return
+				}
+			case <-deadline:
+				t.Fatal("the last content was not hinted at")
+			}
+		}
+	})
+}
+
 func TestRenameOverAsEditorsDoIsSettled(t *testing.T) {
 	eachBackend(t, func(t *testing.T, b Backend) {
 		r := watchTree(t, b, func(dir string) { write(t, filepath.Join(dir, "f"), "old") })

@@ -133,7 +133,8 @@ func (w *Watcher) HealthChanges() <-chan Health { return w.health.changes }
 
 // Add watches the directory p, which the caller is about to list or has just made and not yet filled. Nothing in it is
 // hinted at: watch first, then list. Directories that can't be watched for a limit are reported by Health and tried
-// again by Scanned. The error wraps ErrClosed, or nothing that a caller need act on: a p that is gone is not an error.
+// again by Scanned. The directory above p is added before p. A p that is gone, or none, is no error: the only one wraps
+// ErrClosed.
 func (w *Watcher) Add(p safety.RelPath) error {
 	if w.ctx.Err() != nil {
 		return fmt.Errorf("watch %q: %w", p, ErrClosed)
