@@ -24,6 +24,9 @@ func TestSignalsEndInSyncAndCleanUp(t *testing.T) {
 			{"CMD has an end of its own", `trap 'echo late > late; exit 9' TERM INT HUP QUIT; echo edit > new; echo more >> a; %s; exit 8`, 9},
 			{"CMD ignores it", `trap "" TERM INT HUP QUIT; echo edit > new; echo more >> a; %s; sleep 1000; exit 8`, 128 + int(unix.SIGKILL)},
 		} {
+			if cmd.code == 128+int(unix.SIGKILL) && (s == unix.SIGINT || s == unix.SIGQUIT) {
+				continue // CMD's own business: an agent at its prompt takes ^C for a word
+			}
 			t.Run(unix.SignalName(s)+" "+cmd.name, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, "a=a")
@@ -123,10 +126,10 @@ func TestProgramKilledWhileCMDRuns(t *testing.T) {
 	p := w.start("--", "sh", "-c", `echo $$ > "$TOOLS/pid"; `+work+"; "+gate)
 	w.appears(filepath.Join(w.dir, "at"))
 	p.signal(unix.SIGKILL)
-	p.wait()
 	w.same("project", before, w.project)
 	pid := strings.TrimSpace(read(t, filepath.Join(w.dir, "pid")))
 	w.tool([]int{1}, "kill", "-KILL", pid) // CMD may live on
+	p.wait()
 	w.endOf(pid)
 	w.goesOn(before)
 }
