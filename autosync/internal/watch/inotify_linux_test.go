@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/alca-mount/alca-mount/safety"
 	"golang.org/x/sys/unix"
@@ -225,6 +226,7 @@ func TestOverflowIsReportedAndHealed(t *testing.T) {
 			must(t, os.Rename(r.path("old"), outside))
 		})
 		var states []State
+		deadline := time.After(patience)
 		for len(states) == 0 || states[len(states)-1] != Healthy {
 			select {
 			case <-r.w.Hints():
@@ -234,6 +236,8 @@ func TestOverflowIsReportedAndHealed(t *testing.T) {
 					t.Error("no reason")
 				}
 				r.honour(h)
+			case <-deadline:
+				t.Fatalf("states %v, now %+v", states, r.w.Health())
 			}
 		}
 		if states[0] != Degraded {
