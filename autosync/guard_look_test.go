@@ -87,3 +87,15 @@ func TestReadOnlyDirectoriesAreFilledAndShutAgain(t *testing.T) {
 	}
 	p.wantNothingMore()
 }
+
+// The agent put a file where a directory was, and meanwhile the user edited in it.
+func TestAnEditBelowADirectoryThatBecomesAFileIsAConflict(t *testing.T) {
+	p := newPair(t, "d/edited = 1", "d/same = 2", "other = o")
+	p.write(p.project, "d/edited", "user's")
+	p.remove(p.mirror, "d")
+	p.write(p.mirror, "d", "agent's")
+	c := p.sync()
+	p.wantProject("d", "agent's")
+	p.wantKept(c.Conflicts, "d/edited", "user's")
+	p.wantKept(c.Deleted, "d/same", "2")
+}
