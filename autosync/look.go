@@ -24,30 +24,48 @@ type view struct {
 // lookAround scans both sides and looks at every path whose stamps moved since the base.
 func lookAround(ctx context.Context, m *mirror.Mirror) (*view, error) {
 	v := &view{}
-	var err error
-	if v.project, err = m.Scan(ctx, mirror.ProjectSide); err != nil {
+	if err := v.scan(ctx, m); err != nil {
 		return nil, err
 	}
-	if v.mirrored, err = m.Scan(ctx, mirror.MirrorSide); err != nil {
+	l := looker{m: m, view: v, unseen: []safety.RelPath{safety.Top}}
+	return v, l.lookAt(ctx, l.moved())
+}
+
+// scanMoved lists the paths at which a side moved since the base.
+func scanMoved(ctx context.Context, m *mirror.Mirror) ([]safety.RelPath, error) {
+	v := &view{}
+	if err := v.scan(ctx, m); err != nil {
 		return nil, err
 	}
 	l := looker{m: m, view: v}
-	paths := l.moved()
-	v.looks = make([]look, len(paths))
+	return l.moved(), nil
+}
+
+func (v *view) scan(ctx context.Context, m *mirror.Mirror) (err error) {
+	if v.project, err = m.Scan(ctx, mirror.ProjectSide); err != nil {
+		return err
+	}
+	v.mirrored, err = m.Scan(ctx, mirror.MirrorSide)
+	return err
+}
+
+// lookAt looks at paths, in parallel: most of the work is hashing.
+func (l *looker) lookAt(ctx context.Context, paths []safety.RelPath) error {
+	l.looks = make([]look, len(paths))
 	errs := make([]error, len(paths))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, p := range paths {
 		g.Go(func() error {
-			v.looks[i], errs[i] = l.look(gctx, p)
+			l.looks[i], errs[i] = l.look(gctx, p)
 			return gctx.Err()
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return err
 	}
-	v.dropFailed(errs)
-	return v, l.trace(ctx)
+	l.dropFailed(errs)
+	return l.trace(ctx)
 }
 
 // dropFailed takes paths out that could not be looked at: nothing may be concluded of them.
@@ -75,6 +93,8 @@ func (v *view) state(p safety.RelPath) mirror.State {
 type looker struct {
 	m *mirror.Mirror
 	*view
+	partial bool             // the trees hold only what was asked for
+	unseen  []safety.RelPath // directories of the mirror below which a scan does not list everything
 }
 
 // moved lists the paths at which a stamp differs from the base's, sorted, and counts the base's files.
@@ -84,7 +104,7 @@ func (l *looker) moved() []safety.RelPath {
 		if e.State.Kind == safety.File {
 			l.startFiles++
 		}
-		if (hasMoved(e.Project, l.project.Get(p)) || hasMoved(e.Mirror, l.mirrored.Get(p))) && !l.unknown(p) {
+		if l.differs(p, e) && !l.unknown(p) {
 			paths[p] = true
 		}
 	}
@@ -98,6 +118,11 @@ func (l *looker) moved() []safety.RelPath {
 	l.noteTrouble(l.project, "in the project: ")
 	l.noteTrouble(l.mirrored, "in the mirror: ")
 	return slices.Sorted(maps.Keys(paths))
+}
+
+// differs reports whether a side is not as the base has it.
+func (l *looker) differs(p safety.RelPath, e mirror.Entry) bool {
+	return hasMoved(e.Project, l.project.Get(p)) || hasMoved(e.Mirror, l.mirrored.Get(p))
 }
 
 // hasMoved reports whether an entry of the base has to be looked at again on a side. A zero stamp is no proof of
@@ -211,16 +236,22 @@ func (l *looker) hidesBelow(p safety.RelPath) bool {
 	}
 	for _, n := range names {
 		child := p.Join(n.Name)
-		switch l.project.Get(child).Info.Kind {
-		case safety.Absent:
+		if !l.shows(child, n.Kind) || n.Kind == safety.Directory && l.hidesBelow(child) {
 			return true
-		case safety.Directory:
-			if l.hidesBelow(child) {
-				return true
-			}
 		}
 	}
 	return false
+}
+
+// shows reports whether the mirror shows an entry of the project: whether the scan lists it, or would.
+func (l *looker) shows(p safety.RelPath, kind safety.Kind) bool {
+	if !l.partial {
+		return l.project.Get(p).Info.Kind != safety.Absent
+	}
+	if l.m.Built.Population == mirror.Git && l.m.Base.Get(p).State.Absent() {
+		return false // git may ignore it: the safe side
+	}
+	return l.m.Policy.Access(string(p), kind == safety.Directory).Mirrored()
 }
 
 // trace finds out where files went that are gone in the mirror.
@@ -259,11 +290,17 @@ func movedFrom(i safety.Info) moved { return moved{fileID{i.Dev, i.Ino}, i.Size,
 
 // traceUnseen looks for gone files where a scan of the mirror does not: below hidden and excluded directories.
 func (l *looker) traceUnseen(ctx context.Context, gone map[moved]*look) error {
-	return walkUnseen(ctx, l.m.Root, l.mirrored, safety.Top, func(p safety.RelPath, info safety.Info) {
-		if lk := gone[movedFrom(info)]; lk != nil && info.Kind == safety.File {
-			lk.movedTo, lk.stranded = p, true
+	for _, dir := range l.unseen {
+		err := walkUnseen(ctx, l.m.Root, l.mirrored, dir, func(p safety.RelPath, info safety.Info) {
+			if lk := gone[movedFrom(info)]; lk != nil && info.Kind == safety.File {
+				lk.movedTo, lk.stranded = p, true
+			}
+		})
+		if err != nil {
+			return err
 		}
-	})
+	}
+	return nil
 }
 
 // walkUnseen calls visit for everything in the directory at and below it that the scan does not list.

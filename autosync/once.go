@@ -31,12 +31,7 @@ func Once(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, error) 
 	if err != nil {
 		return Changes{}, err
 	}
-	err = e.rounds(ctx)
-	if opts.Final && err == nil && len(e.changes.Failed) == 0 {
-		e.changes.sort()
-		e.setAsideLeft()
-	}
-	err = errors.Join(err, e.close())
+	err = errors.Join(e.finish(ctx), e.close())
 	return e.result(), err
 }
 
@@ -65,6 +60,16 @@ func (c Changes) Err() error {
 		errs = append(errs, errors.New(f.Why))
 	}
 	return errors.Join(errs...)
+}
+
+// finish does full passes until nothing changes under its hands any more.
+func (e *engine) finish(ctx context.Context) error {
+	err := e.rounds(ctx)
+	if e.opts.Final && err == nil && len(e.changes.Failed) == 0 {
+		e.changes.sort()
+		e.setAsideLeft()
+	}
+	return err
 }
 
 func (e *engine) rounds(ctx context.Context) error {

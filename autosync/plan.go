@@ -23,6 +23,7 @@ type limits struct {
 	toMirror        bool // change the mirror as well
 	allowMassDelete bool
 	startFiles      int                       // files in the base when the session started
+	gone            int                       // of these, deleted in the project by passes before
 	selected        func(safety.RelPath) bool // nil: all paths
 }
 
@@ -195,7 +196,7 @@ func isMassDelete(outcomes []outcome, l limits) bool {
 	if l.allowMassDelete {
 		return false
 	}
-	gone := 0
+	gone := l.gone
 	for i := range outcomes {
 		o := &outcomes[i]
 		if o.action == DeleteInProject && o.base.Kind == safety.File && o.movedTo == "" {

@@ -42,7 +42,7 @@ func Launch(ctx context.Context, opts Options) (Result, error) {
 	if err := l.build(ctx); err != nil {
 		return l.result(ownFailure), errors.Join(err, l.abandon())
 	}
-	exit, runErr := l.run(ctx)
+	exit, runErr := l.startAndRun(ctx)
 	endErr := l.end(exit.Code == 0 && runErr == nil)
 	return l.conclude(exit, runErr, endErr)
 }
@@ -55,6 +55,7 @@ type launch struct {
 	state   *mirror.StateDir
 	session *mirror.Session
 	mirror  *mirror.Mirror
+	syncer  *autosync.Syncer // under SyncLive
 	res     Result
 }
 
@@ -96,7 +97,7 @@ func supported(opts Options) error {
 		return fmt.Errorf("isolation %s: %w", opts.Isolation, errors.ErrUnsupported)
 	}
 	switch opts.Sync {
-	case "", SyncExit, SyncOff:
+	case "", SyncLive, SyncExit, SyncOff:
 		return nil
 	}
 	return fmt.Errorf("sync %s: %w", opts.Sync, errors.ErrUnsupported)
@@ -126,6 +127,23 @@ func (l *launch) abandon() error {
 		return nil
 	}
 	return errors.Join(l.session.Remove(), l.session.Unlock())
+}
+
+// startAndRun begins the live sync, if there is one, before the command: its first edit crosses too.
+func (l *launch) startAndRun(ctx context.Context) (plain.Exit, error) {
+	if l.opts.Sync == SyncLive {
+		var err error
+		if l.syncer, err = autosync.Start(ctx, l.mirror, l.syncOptions(), l.opts.Live); err != nil {
+			return plain.Exit{Code: ownFailure}, err
+		}
+	}
+	return l.run(ctx)
+}
+
+func (l *launch) syncOptions() autosync.Options {
+	return autosync.Options{
+		Deletes: true, Final: !l.opts.Keep, AllowMassDelete: l.opts.AllowMassDelete, AllowGuarded: l.opts.AllowGuarded, Events: l.opts.Events,
+	}
 }
 
 // run starts the command and returns when it and all that it started are gone.
@@ -173,7 +191,9 @@ func (l *launch) announce() {
 	if l.opts.AfterBuild != nil {
 		l.opts.AfterBuild(start)
 	}
-	l.event(autosync.Ready, "")
+	if l.syncer == nil {
+		l.event(autosync.Ready, "")
+	}
 }
 
 func (l *launch) event(t autosync.EventType, reason string) {
@@ -207,9 +227,11 @@ func (l *launch) lastSync() error {
 		ctx = context.Background() // the launch's own may be what ended CMD: its edits come home all the same
 	}
 	var err error
-	l.res.Changes, err = autosync.Once(ctx, l.mirror, autosync.Options{
-		Deletes: true, Final: !l.opts.Keep, AllowMassDelete: l.opts.AllowMassDelete, AllowGuarded: l.opts.AllowGuarded, Events: l.opts.Events,
-	})
+	if l.syncer != nil {
+		l.res.Changes, _, err = l.syncer.Stop(ctx)
+	} else {
+		l.res.Changes, err = autosync.Once(ctx, l.mirror, l.syncOptions())
+	}
 	if err != nil {
 		return fmt.Errorf("last sync: %w", err)
 	}

@@ -48,6 +48,7 @@ type Options struct {
 
 	Isolation  Isolation
 	Sync       Sync
+	Live       autosync.LiveOptions // of SyncLive
 	Population mirror.Population
 	Git        mirror.GitMode
 	// GitHiddenHistory lets a copied history hold paths that rules hide.

@@ -3,12 +3,14 @@ package mirror
 import (
 	"iter"
 	"slices"
+	"sync"
 
 	"github.com/alca-mount/alca-mount/safety"
 )
 
-// Base is what both sides agreed on last, path by path. It is not safe for concurrent use.
+// Base is what both sides agreed on last, path by path. Its methods may be called concurrently.
 type Base struct {
+	mu        sync.RWMutex
 	index     map[safety.RelPath]uint32
 	chunks    [][]Entry // entry n is chunks[n/chunkLen][n%chunkLen]; chunks, so that growing never copies a million entries
 	used      uint32
@@ -26,6 +28,8 @@ func newBase(n int) *Base { return &Base{index: make(map[safety.RelPath]uint32, 
 
 // Get returns the entry of p; the zero Entry where there is none.
 func (b *Base) Get(p safety.RelPath) Entry {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
 	n, ok := b.index[p]
 	if !ok {
 		return Entry{}
@@ -37,6 +41,8 @@ func (b *Base) at(n uint32) *Entry { return &b.chunks[n/chunkLen][n%chunkLen] }
 
 // Put sets the entry of p; an entry whose State is absent removes it.
 func (b *Base) Put(p safety.RelPath, e Entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	n, ok := b.index[p]
 	switch {
 	case e.State.Absent() && !ok:
@@ -67,15 +73,18 @@ func (b *Base) slot() uint32 {
 }
 
 // Len is the number of entries.
-func (b *Base) Len() int { return len(b.index) }
+func (b *Base) Len() int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return len(b.index)
+}
 
 // All yields the entries sorted by path as strings, which puts parents before children.
 // Put may be called meanwhile; paths added meanwhile are not yielded.
 func (b *Base) All() iter.Seq2[safety.RelPath, Entry] {
 	return func(yield func(safety.RelPath, Entry) bool) {
 		for _, p := range b.paths() {
-			n, ok := b.index[p]
-			if ok && !yield(p, *b.at(n)) {
+			if e := b.Get(p); !e.State.Absent() && !yield(p, e) {
 				return
 			}
 		}
@@ -83,10 +92,12 @@ func (b *Base) All() iter.Seq2[safety.RelPath, Entry] {
 }
 
 func (b *Base) paths() []safety.RelPath {
+	b.mu.RLock()
 	paths := make([]safety.RelPath, 0, len(b.index))
 	for p := range b.index {
 		paths = append(paths, p)
 	}
+	b.mu.RUnlock()
 	slices.Sort(paths)
 	return paths
 }

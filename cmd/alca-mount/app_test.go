@@ -134,6 +134,7 @@ func TestRunHandsFlagsToTheLaunch(t *testing.T) {
 	}
 	got.Policy, got.State, got.Signals = nil, nil, nil
 	got.Progress, got.AfterBuild, got.Events = nil, nil, nil
+	got.Live = autosync.LiveOptions{}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/launcher"
 	"github.com/alca-mount/alca-mount/mirror"
@@ -128,6 +129,40 @@ type runFlags struct {
 	massDel   bool
 	guarded   bool
 	grace     time.Duration
+	live      liveFlags
+}
+
+// liveFlags are of live sync, in run and watch.
+type liveFlags struct {
+	interval time.Duration
+	given    bool // interval was
+	debounce time.Duration
+	watcher  *choice
+}
+
+func (l *liveFlags) add(f *pflag.FlagSet) {
+	f.DurationVar(&l.interval, "scan-interval", 0, "compare both sides whole at that interval, however healthy the watcher; 0: never (default: by its cost)")
+	f.DurationVar(&l.debounce, "debounce", 20*time.Millisecond, "coalesce repeated events of one path")
+	l.watcher = choiceVar(f, "watcher", "auto", "how changes are noticed", "auto", "inotify", "notify")
+}
+
+func (l *liveFlags) check(f *pflag.FlagSet) error {
+	l.given = f.Changed("scan-interval")
+	if l.interval < 0 {
+		return fmt.Errorf("--scan-interval %v: expected 0 or more", l.interval)
+	}
+	if l.debounce < 0 {
+		return fmt.Errorf("--debounce %v: expected 0 or more", l.debounce)
+	}
+	return nil
+}
+
+func (l *liveFlags) options() autosync.LiveOptions {
+	out := autosync.LiveOptions{Watcher: l.watcher.value, Debounce: max(l.debounce, time.Nanosecond)}
+	if l.given {
+		out.ScanInterval = &l.interval
+	}
+	return out
 }
 
 func (r *runFlags) add(f *pflag.FlagSet) {
@@ -135,6 +170,7 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	r.sync = choiceVar(f, "sync", string(defaultSync), "carry changes continuously, once at the end, when approved, or never", "live", "exit", "review", "off")
 	r.isolation = choiceVar(f, "isolation", "auto", "how CMD is confined", "auto", "none", "namespace", "container")
 	f.StringArrayVar(&r.env, "env", nil, "set `K[=V]`, or pass K on, for CMD; repeatable")
+	r.live.add(f)
 	f.BoolVar(&r.keep, "keep", false, "keep mirror and session at the end")
 	f.StringVar(&r.events, "events", "", "append what happens to `FILE` as JSON lines")
 	f.BoolVar(&r.massDel, "allow-mass-delete", false, "let mass deletions pass")
@@ -148,9 +184,6 @@ func later() map[string]string {
 	return map[string]string{
 		"git-depth":      "leave it out: --git copy takes the whole history",
 		"allow-guarded":  "leave it out: no file is guarded yet",
-		"scan-interval":  "leave it out: without live sync nothing is scanned while CMD runs",
-		"debounce":       "leave it out: without live sync nothing is watched",
-		"watcher":        "leave it out: without live sync nothing is watched",
 		"image":          "run CMD plainly (--isolation none)",
 		"runtime":        "run CMD plainly (--isolation none)",
 		"mount":          "run CMD plainly (--isolation none), where it sees the host's paths",
@@ -163,9 +196,6 @@ func later() map[string]string {
 
 func (r *runFlags) addLater(f *pflag.FlagSet) {
 	f.Int("git-depth", 0, "commits of history that --git copy takes")
-	f.Duration("scan-interval", 0, "full reconcile at that interval; 0: none")
-	f.Duration("debounce", 20*time.Millisecond, "coalesce repeated events of one path")
-	choiceVar(f, "watcher", "auto", "how changes are noticed", "auto", "inotify", "notify")
 	f.String("image", "", "run CMD in a container of `IMG`")
 	choiceVar(f, "runtime", "auto", "the container engine", "auto", "docker", "podman")
 	f.StringArray("mount", nil, "`SRC:DST[:ro]`, a further mount of the container; repeatable")
@@ -185,6 +215,9 @@ func (r *runFlags) check(c *cobra.Command, getenv func(string) string) error {
 	}
 	if r.grace < 0 {
 		return fmt.Errorf("--grace %v: expected 0 or more", r.grace)
+	}
+	if err := r.live.check(f); err != nil {
+		return err
 	}
 	if err := r.checkEnv(); err != nil {
 		return err
@@ -207,8 +240,6 @@ func (r *runFlags) checkEnv() error {
 // checkLater refuses what is not built yet: silently doing less than was asked for is worse than not starting.
 func (r *runFlags) checkLater(f *pflag.FlagSet) error {
 	switch {
-	case r.sync.value == "live":
-		return unsupported("--sync live", "use --sync exit, which carries changes when CMD ends")
 	case r.sync.value == "review":
 		return unsupported("--sync review", "use --sync off --keep, then alca-mount sync SESSION --dry-run")
 	case r.isolation.value == "namespace" || r.isolation.value == "container":

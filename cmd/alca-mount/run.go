@@ -142,6 +142,7 @@ func (a *app) launchOptions(flags *runFlags, command []string) (launcher.Options
 		// auto is none as long as there is no other launch; the start line says so.
 		Isolation:  launcher.IsolationNone,
 		Sync:       launcher.Sync(flags.sync.value),
+		Live:       flags.live.options(),
 		Population: flags.populationMode(), Git: flags.gitMode(), GitHiddenHistory: flags.hiddenHistory, Links: flags.linksMode(),
 		State: state, Name: flags.name, Keep: flags.keep, Grace: max(flags.grace, time.Nanosecond),
 		AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded,

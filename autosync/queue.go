@@ -1,0 +1,104 @@
+package autosync
+
+import (
+	"container/heap"
+	"time"
+
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// queue holds paths until they are due. It knows no clock: times are handed in.
+type queue struct {
+	byPath map[safety.RelPath]*waiting
+	order  waitingHeap
+}
+
+// waiting is a path in the queue.
+type waiting struct {
+	path  safety.RelPath
+	since time.Time // of the last hint
+	due   time.Time
+	tries int // how often it was put back
+	at    int // its place in the heap
+}
+
+func newQueue() *queue { return &queue{byPath: map[safety.RelPath]*waiting{}} }
+
+// hint notes that a path may have changed at now and is to be looked at after delay: sooner, if it waits already for
+// a later time, unless the change goes on (busy), which begins the wait anew.
+func (q *queue) hint(p safety.RelPath, now time.Time, delay time.Duration, busy bool) {
+	w := q.byPath[p]
+	if w == nil {
+		w = &waiting{path: p, due: now.Add(delay)}
+		q.byPath[p] = w
+		heap.Push(&q.order, w)
+	}
+	w.since = now
+	if due := now.Add(delay); busy || due.Before(w.due) {
+		w.due = due
+		heap.Fix(&q.order, w.at)
+	}
+}
+
+// back puts a path in that has to wait until due, as it was when it was taken out.
+func (q *queue) back(w waiting, due time.Time) {
+	if q.byPath[w.path] != nil {
+		return // hinted at anew meanwhile
+	}
+	w.due, w.tries = due, w.tries+1
+	q.byPath[w.path] = &w
+	heap.Push(&q.order, &w)
+}
+
+// take removes and returns at most n paths that are due at now.
+func (q *queue) take(now time.Time, n int) []waiting {
+	var out []waiting
+	for len(q.order) > 0 && len(out) < n && !q.order[0].due.After(now) {
+		w := heap.Pop(&q.order).(*waiting)
+		delete(q.byPath, w.path)
+		out = append(out, *w)
+	}
+	return out
+}
+
+// next is when the first path is due; false when there is none.
+func (q *queue) next() (time.Time, bool) {
+	if len(q.order) == 0 {
+		return time.Time{}, false
+	}
+	return q.order[0].due, true
+}
+
+func (q *queue) len() int { return len(q.order) }
+
+// waitingHeap is a container/heap by due, then path.
+type waitingHeap []*waiting
+
+func (h waitingHeap) Len() int { return len(h) }
+
+func (h waitingHeap) Less(i, j int) bool {
+	if h[i].due.Equal(h[j].due) {
+		return h[i].path < h[j].path
+	}
+	return h[i].due.Before(h[j].due)
+}
+
+func (h waitingHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].at, h[j].at = i, j
+}
+
+// Push is heap.Interface's.
+func (h *waitingHeap) Push(x any) {
+	w := x.(*waiting)
+	w.at = len(*h)
+	*h = append(*h, w)
+}
+
+// Pop is heap.Interface's.
+func (h *waitingHeap) Pop() any {
+	old := *h
+	w := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return w
+}

@@ -1,0 +1,101 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// Glance is Scan of some paths alone: not of what is below them. A path that counts for nothing there, or is below
+// something hidden, is absent in the Tree.
+func (m *Mirror) Glance(ctx context.Context, side Side, paths []safety.RelPath) (*Tree, error) {
+	g := glancer{view: m.view(side), tree: &Tree{dirs: map[safety.RelPath][]named{}}}
+	if m.Built.Population == Git {
+		ignored := newIgnoring(m.Project, m.Root)
+		g.only = func(p safety.RelPath, isDir bool) bool {
+			return !m.Base.Get(p).State.Absent() || !ignored.ignores(p, isDir)
+		}
+	}
+	for dir, names := range byDirectory(paths) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		g.look(dir, names)
+	}
+	sortSkipped(g.tree.Trouble)
+	return g.tree, nil
+}
+
+func byDirectory(paths []safety.RelPath) map[safety.RelPath][]string {
+	out := map[safety.RelPath][]string{}
+	for _, p := range paths {
+		if p != safety.Top {
+			dir, name := split(p)
+			out[dir] = append(out[dir], name)
+		}
+	}
+	return out
+}
+
+type glancer struct {
+	view
+	tree *Tree
+}
+
+func (g *glancer) look(dir safety.RelPath, names []string) {
+	access := dotfiles.Writable
+	if dir != safety.Top {
+		access = g.policy.Access(string(dir), true)
+	}
+	if !access.Mirrored() {
+		return
+	}
+	d, err := g.root.OpenDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, safety.ErrChanged) {
+		return
+	}
+	if err != nil {
+		g.tree.Trouble = append(g.tree.Trouble, Skipped{Path: dir, Why: reason(err)})
+		return
+	}
+	defer d.Close()
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		g.entry(d, scanJob{dir, access}, name)
+	}
+}
+
+func (g *glancer) entry(d *safety.Dir, job scanJob, name string) {
+	if g.ours(job.path, name) {
+		return
+	}
+	found, err := g.view.look(d, job, safety.Dirent{Name: name})
+	if err != nil {
+		g.tree.Trouble = append(g.tree.Trouble, Skipped{Path: job.path.Join(name), Why: reason(err)})
+		return
+	}
+	if found.Info.Kind == safety.Absent {
+		return
+	}
+	g.tree.dirs[job.path] = append(g.tree.dirs[job.path], named{name, found})
+	g.tree.count++
+}
+
+// Below lists the base's entries below the directory p, unsorted.
+func (b *Base) Below(p safety.RelPath) []safety.RelPath {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var out []safety.RelPath
+	prefix := string(p) + "/"
+	for q := range b.index {
+		if strings.HasPrefix(string(q), prefix) {
+			out = append(out, q)
+		}
+	}
+	return out
+}
