@@ -21,6 +21,9 @@ func (s *Syncer) Ready(ctx context.Context) error {
 	}
 }
 
+// Halted is closed when syncing has halted: a root is gone or can't be told from another. Stop says why.
+func (s *Syncer) Halted() <-chan struct{} { return s.stuck }
+
 // Reconcile scans both sides whole and carries what it finds. It returns how many changes were carried since Start.
 func (s *Syncer) Reconcile(ctx context.Context) (int, error) { return s.ask(ctx, true) }
 

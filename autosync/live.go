@@ -190,6 +190,7 @@ func (s *Syncer) halt(err error) {
 		return
 	}
 	s.halted = s.e.halt(err)
+	close(s.stuck)
 	if s.e.changes.Halted == "" {
 		s.e.emit(Halted, "", 0, err.Error(), "")
 	}

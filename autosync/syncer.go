@@ -19,6 +19,7 @@ type Syncer struct {
 	cancel   context.CancelFunc
 	ready    chan struct{} // closed after the first scan was worked off
 	done     chan struct{} // closed when the loop has ended
+	stuck    chan struct{} // closed when syncing halts
 	asks     chan ask
 	scans    chan scanned
 
@@ -73,7 +74,7 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 	}
 	s := &Syncer{
 		m: m, e: e, queue: newQueue(), unseen: map[safety.RelPath]bool{}, told: map[string]bool{},
-		ready: make(chan struct{}), done: make(chan struct{}), asks: make(chan ask), scans: make(chan scanned, 1),
+		ready: make(chan struct{}), done: make(chan struct{}), stuck: make(chan struct{}), asks: make(chan ask), scans: make(chan scanned, 1),
 	}
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx)) // ends by Stop, so that what is under way is synced
 	if err := s.watch(ctx, live); err != nil {

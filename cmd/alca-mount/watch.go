@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alca-mount/alca-mount/autosync"
+)
+
+type watchFlags struct {
+	live    liveFlags
+	massDel bool
+	events  string
+}
+
+func (a *app) watchCommand() *cobra.Command {
+	flags := &watchFlags{}
+	c := &cobra.Command{
+		Use:   "watch SESSION",
+		Short: "Keep a created mirror and its project in step",
+		Long: `Carry changes both ways between the mirror of SESSION and its project until INT or TERM, then reconcile both
+whole, deletions included. It prints "ready" when all that had changed before is carried. The mirror stays.`,
+		Args:              args(1, 1, "one session"),
+		ValidArgsFunction: completeSession,
+		RunE: func(c *cobra.Command, args []string) error {
+			if flags.massDel && a.getenv("ALCA_MOUNT_SESSION") != "" {
+				return fmt.Errorf("--allow-mass-delete is the user's to give: not inside a session (ALCA_MOUNT_SESSION is set)")
+			}
+			if err := flags.live.check(c.Flags()); err != nil {
+				return err
+			}
+			ctx, stop := interruptible(c.Context())
+			defer stop()
+			return a.watch(ctx, flags, args[0])
+		},
+	}
+	f := c.Flags()
+	flags.live.add(f)
+	f.BoolVar(&flags.massDel, "allow-mass-delete", false, "let mass deletions pass")
+	f.StringVar(&flags.events, "events", "", "append what happens to `FILE` as JSON lines")
+	return c
+}
+
+func (a *app) watch(ctx context.Context, flags *watchFlags, spec string) error {
+	began := time.Now()
+	s, err := a.takeSession(spec)
+	if err != nil {
+		return err
+	}
+	defer s.Unlock()
+	m, err := attach(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	events, err := openEvents(flags.events)
+	if err != nil {
+		return err
+	}
+	defer events.Close()
+	syncer, err := autosync.Start(ctx, m, autosync.Options{AllowMassDelete: flags.massDel, Events: events.event}, flags.live.options())
+	if err != nil {
+		return err
+	}
+	if syncer.Ready(ctx) == nil {
+		a.out().say("ready")
+	}
+	select {
+	case <-ctx.Done():
+	case <-syncer.Halted():
+	}
+	// What ended the watch does not end the last reconcile.
+	changes, _, err := syncer.Stop(context.WithoutCancel(ctx))
+	if err == nil {
+		err = m.SaveBase()
+	}
+	return a.syncTold(s, changes, false, time.Since(began), err)
+}
