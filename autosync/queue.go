@@ -69,8 +69,6 @@ func (q *queue) next() (time.Time, bool) {
 	return q.order[0].due, true
 }
 
-func (q *queue) len() int { return len(q.order) }
-
 // waitingHeap is a container/heap by due, then path.
 type waitingHeap []*waiting
 

@@ -16,7 +16,7 @@ import (
 type change struct {
 	stopped syscall.Signal
 	ended   bool
-	status  unix.WaitStatus // where an end is seen only by reaping
+	status  unix.WaitStatus // of an end, when it has been reaped
 }
 
 // running is one command from start to end.
@@ -69,11 +69,10 @@ func (r *running) toEnd(ctx context.Context) (Exit, error) {
 	if r.grace != nil {
 		r.grace.Stop()
 	}
-	ws, err := reap(r.pid, last)
-	if err != nil {
+	if err := reap(r.pid, &last); err != nil {
 		return Exit{}, fmt.Errorf("wait for %s: %w", r.spec.Argv[0], err)
 	}
-	exit := exitOf(ws)
+	exit := exitOf(last.status)
 	exit.Killed = r.killed && exit.Signal == unix.SIGKILL
 	// Before the left-overs: the terminal's own keys work again, so that Ctrl-C reaches us while we wait for them.
 	if err := r.console.give(); failed == nil {

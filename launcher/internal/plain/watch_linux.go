@@ -46,13 +46,12 @@ func childField(info *unix.Siginfo, n int) int32 {
 	return (*[8]int32)(unsafe.Pointer(info))[header+n]
 }
 
-// reap removes the command's zombie and tells how it ended.
-func reap(pid int, _ change) (unix.WaitStatus, error) {
-	var ws unix.WaitStatus
+// reap removes the command's zombie and takes down how it ended.
+func reap(pid int, last *change) error {
 	for {
-		_, err := unix.Wait4(pid, &ws, 0, nil)
+		_, err := unix.Wait4(pid, &last.status, 0, nil)
 		if err != unix.EINTR {
-			return ws, err
+			return err
 		}
 	}
 }
