@@ -69,7 +69,8 @@ func (r *running) toEnd(ctx context.Context) (Exit, error) {
 	if r.grace != nil {
 		r.grace.Stop()
 	}
-	if err := reap(r.pid, &last); err != nil {
+	err := reap(r.pid, &last)
+	if err != nil {
 		return Exit{}, fmt.Errorf("wait for %s: %w", r.spec.Argv[0], err)
 	}
 	exit := exitOf(last.status)
