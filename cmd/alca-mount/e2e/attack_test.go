@@ -80,6 +80,7 @@ func attacks() []attack {
 		{name: "read-only replaced by other types", script: `rm -rf ro; ln -s src ro; rm -f locked.txt; mkdir locked.txt; echo pwn > locked.txt/x`, same: true},
 		{name: "read-only directory replaced by a link outside", script: `rm -rf ro; ln -s "$OUTSIDE/dir" ro`, same: true},
 		{name: "read-only directory replaced by a link outside, others below changed", script: `chmod -R u+w ro; echo pwn > ro/a.txt; mv ro ro3; ln -s "$OUTSIDE/dir" ro; ln -s "$OUTSIDE/dir" ro3/sub2; echo pwn > ro3/new`},
+		{name: "read-only directory replaced by a link to one with the same names", script: `mkdir -p "$TOOLS/twin/sub"; echo twin > "$TOOLS/twin/a.txt"; echo twin > "$TOOLS/twin/sub/b.txt"; cp -a "$TOOLS/twin" "$TOOLS/twin.was"; rm -rf ro; ln -s "$TOOLS/twin" ro`, same: true},
 		{name: "read-only directory replaced by a file", script: `rm -rf ro; echo pwn > ro`, same: true},
 		{name: "link outside made where a file is refused", script: `mkdir -p ro/n; ln -s "$OUTSIDE/dir" ro/n/l; mkdir -p .git; ln -s "$OUTSIDE/dir" .git/hooks; ln -s "$OUTSIDE/dir" secrets; ln -s "$OUTSIDE/dir" .env`, same: true},
 		{name: "read-only modes", script: `chmod -R 0777 ro; chmod 0777 locked.txt; chmod 0 mixed/locked.txt`, same: true},
@@ -103,7 +104,7 @@ func attacks() []attack {
 		{name: "files without rights", script: `chmod 0 src/main.go; echo new > src/new; chmod 0 src/new`, closed: true},
 		{name: "setuid bits", script: `cp /bin/true suid; chmod 6755 suid; mkdir sgid; chmod 7777 sgid`},
 		{name: "everything removed", script: `rm -rf ./* ./.[!.]*`, same: true, halts: true},
-		{name: "all files removed", script: `rm -rf ./* .agentreadonly`},
+		{name: "all files removed", script: `rm -rf ./* .agentreadonly`, same: true, halts: true},
 		{name: "the mirror's top without rights", script: `echo more >> src/main.go; chmod 0 .`, closed: true},
 	}
 }
@@ -115,6 +116,7 @@ func TestAttacks(t *testing.T) {
 			if a.root {
 				root(t)
 			}
+			t.Parallel()
 			w := newWorld(t, victim()...)
 			attackOnce(w, a)
 		})
@@ -172,6 +174,9 @@ func attackOnce(w *world, a attack, flags ...string) {
 		w.noMirrorLeft()
 	}
 	w.afterAttack(before)
+	if twin := filepath.Join(w.dir, "twin"); strings.Contains(a.script, "twin.was") {
+		w.same("the twin outside", twin+".was", twin)
+	}
 	expected := before
 	if a.want != "" {
 		expected = filepath.Join(w.dir, "expected")

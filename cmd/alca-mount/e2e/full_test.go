@@ -238,3 +238,19 @@ func TestFileSizeLimitOfCMD(t *testing.T) {
 	w.expect(128+int(unix.SIGXFSZ), "--", "sh", "-c", `ulimit -f 1; exec dd if=/dev/zero of=x bs=4096 count=9`)
 	w.noMirrorLeft()
 }
+
+// What one session kept of a project on a mount of its own is not the next session's to see or to change.
+func TestKeptVersionsOnAMountAreNoPartOfTheProject(t *testing.T) {
+	w := newWorld(t, "a=a", "config.txt="+secret)
+	w.smallDisk(w.project, 4<<10)
+	w.expect(0, "-q", "--", "sh", "-c", `echo agent > config.txt; rm a`)
+	write(t, w.project+"/.agentignore", "config.txt\n") // the user hides it from now on
+	r := w.expect(0, "-q", "--", "sh", "-c", `grep -rlF `+secret+` .; rm -rf .alca-mount-store; echo b > b`)
+	if r.stdout != "" {
+		t.Errorf("the next session sees what the first kept of a file that is hidden now: %v", r)
+	}
+	w.nothingLost(secret, "a")
+	if status := w.tool([]int{1}, "grep", "-rlF", secret, w.project, w.state); status == "" {
+		t.Errorf("what was kept is gone")
+	}
+}
