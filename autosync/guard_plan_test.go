@@ -3,6 +3,7 @@ package autosync
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
@@ -38,6 +39,40 @@ func TestNoStepChangesWhatIsNotWritable(t *testing.T) {
 					t.Errorf("%v, %v: %+v", access, action, s)
 				}
 			}
+		}
+	}
+}
+
+func TestEarlierDeletionsCountTowardsAMassDelete(t *testing.T) {
+	file := mirror.State{Kind: safety.File}
+	gone := []look{{path: "a", access: dotfiles.Writable, base: file, project: file}}
+	for before, held := range map[int]int{0: 0, massDeleteFloor: 1} {
+		pl := makePlan(gone, limits{deletes: true, toMirror: true, startFiles: massDeleteFloor + 2, gone: before})
+		if len(pl.held) != held {
+			t.Errorf("after %d deletions: held %+v, removed %+v", before, pl.held, pl.remove)
+		}
+	}
+}
+
+// A deletion may be half of a save, and a new name beside a hidden file may hold what that held.
+func TestDeletionsAndNewNamesBesideHiddenFilesWait(t *testing.T) {
+	file := mirror.State{Kind: safety.File}
+	made, edited := look{path: "new", project: file}, look{path: "old", base: file, project: file}
+	for _, c := range []struct {
+		what   string
+		lk     look
+		action Action
+		hidden bool
+		want   time.Duration
+	}{
+		{"a deletion by the agent", edited, DeleteInProject, false, deleteQuiet},
+		{"a deletion by the user", edited, DeleteInMirror, false, deleteQuiet},
+		{"a new name beside a hidden file", made, CarryToMirror, true, besideHidden},
+		{"a new name", made, CarryToMirror, false, 0},
+		{"an edit beside a hidden file", edited, CarryToMirror, true, 0},
+	} {
+		if got := delayOf(c.lk, c.action, c.hidden); got != c.want {
+			t.Errorf("%s waits %v, want %v", c.what, got, c.want)
 		}
 	}
 }
