@@ -104,7 +104,7 @@ func attacks() []attack {
 		{name: "files without rights", script: `chmod 0 src/main.go; echo new > src/new; chmod 0 src/new`, closed: true},
 		{name: "setuid bits", script: `cp /bin/true suid; chmod 6755 suid; mkdir sgid; chmod 7777 sgid`},
 		{name: "everything removed", script: `rm -rf ./* ./.[!.]*`, same: true, halts: true},
-		{name: "all files removed", script: `rm -rf ./* .agentreadonly`, same: true, halts: true},
+		{name: "all files removed", script: `chmod -R u+w .; rm -rf ./* .agentreadonly`, same: true, halts: true},
 		{name: "the mirror's top without rights", script: `echo more >> src/main.go; chmod 0 .`, closed: true},
 	}
 }

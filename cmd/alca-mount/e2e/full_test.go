@@ -24,7 +24,10 @@ func (w *world) smallDisk(dir string, kb int) {
 		}
 		w.t.Skipf("mount: %v", err)
 	}
-	w.t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	w.t.Cleanup(func() {
+		w.dropStores()
+		unix.Unmount(dir, unix.MNT_DETACH)
+	})
 	w.tool(nil, "cp", "-a", copied+"/.", dir)
 }
 
@@ -90,8 +93,15 @@ func (w *world) completes(r result) {
 	if n := w.nameless(); n != "" {
 		w.t.Errorf("left in the project: %s", n)
 	}
+	outlying := w.stores()
 	w.expect(0, "rm", s.Session)
 	w.noMirrorLeft()
+	for _, store := range outlying {
+		if _, err := os.Lstat(store); err == nil {
+			w.t.Errorf("rm left %s", store)
+			os.RemoveAll(store)
+		}
+	}
 }
 
 // nameless are files of the project that nobody made.
@@ -252,5 +262,34 @@ func TestKeptVersionsOnAMountAreNoPartOfTheProject(t *testing.T) {
 	w.nothingLost(secret, "a")
 	if status := w.tool([]int{1}, "grep", "-rlF", secret, w.project, w.state); status == "" {
 		t.Errorf("what was kept is gone")
+	}
+}
+
+// The same where the state directory is on another file system than the project.
+func TestKeptVersionsWithStateElsewhereAreNoPartOfTheProject(t *testing.T) {
+	elsewhere, err := os.MkdirTemp("/dev/shm", "alca-mount-e2e-")
+	if err != nil {
+		t.Skipf("no other file system: %v", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(elsewhere) })
+	w := newWorld(t, "a=a", "b=b", "config.txt="+secret)
+	w.env = append(w.env, "XDG_STATE_HOME="+elsewhere)
+	w.state = elsewhere
+	w.expect(0, "-q", "--", "sh", "-c", `echo agent > config.txt; rm a`)
+	if left := w.tool(nil, "find", w.project, "-mindepth", "1", "!", "-name", "b", "!", "-name", "config.txt"); left != "" {
+		t.Errorf("names in the project that nobody made:\n%s", left)
+	}
+	write(t, w.project+"/.agentignore", "config.txt\n") // the user hides it from now on
+	if r := w.expect(0, "-q", "--", "sh", "-c", `grep -rlF `+secret+` .; echo c > c`); r.stdout != "" {
+		t.Errorf("the next session sees what the first kept of a file that is hidden now: %v", r)
+	}
+	outlying := w.stores()
+	for _, s := range w.sessions("-a") {
+		w.expect(0, "rm", s.Session)
+	}
+	for _, store := range outlying {
+		if _, err := os.Lstat(store); err == nil {
+			t.Errorf("rm left %s", store)
+		}
 	}
 }

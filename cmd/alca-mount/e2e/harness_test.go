@@ -85,7 +85,10 @@ func newWorld(t *testing.T, tree ...string) *world {
 		project: filepath.Join(dir, "project"), outside: filepath.Join(dir, "outside"),
 		home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"),
 	}
-	t.Cleanup(func() { exec.Command("chmod", "-R", "u+rwX", dir).Run() })
+	t.Cleanup(func() {
+		w.dropStores()
+		exec.Command("chmod", "-R", "u+rwX", dir).Run()
+	})
 	for _, d := range []string{w.project, w.outside, w.home, w.state} {
 		must(t, os.Mkdir(d, 0o755))
 	}
@@ -97,6 +100,23 @@ func newWorld(t *testing.T, tree ...string) *world {
 	plant(t, w.outside, "target.txt=outside target", "dir/main.go=outside main", "dir/victim.txt=outside victim",
 		"dir/sub/v2.txt=outside v2", "empty/")
 	return w
+}
+
+// stores are the folders that sessions of this world have at the top of a file system.
+func (w *world) stores() []string {
+	var all []string
+	sessions, _ := filepath.Glob(filepath.Join(w.state, "alca-mount/*/sessions/*"))
+	for _, s := range sessions {
+		found, _ := filepath.Glob(fmt.Sprintf("/.alca-mount-%d/%s", os.Getuid(), filepath.Base(s)))
+		all = append(all, found...)
+	}
+	return all
+}
+
+func (w *world) dropStores() {
+	for _, s := range w.stores() {
+		os.RemoveAll(s)
+	}
 }
 
 // plant makes entries below dir: "d/" a directory, "l -> t" a link, "f=content" a file, "f!755=content" one with a mode.

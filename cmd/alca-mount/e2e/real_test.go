@@ -167,6 +167,7 @@ func (w *world) mirrorIsFiltered(mirror string) {
 	w.tool(nil, "sh", "-c", `cd "$1"; rm -rf .git .env secrets config/prod.pem util/cert/server.key .agentignore leaky escapes build; ln -sfn README.md abs
 		chmod a-w go.mod go.sum locked/api.proto .agentreadonly; chmod -R a-w kubernetes/typed/core`, "sh", expected)
 	w.same("mirror", expected, mirror, "--exclude=/.git", "--exclude=/.alca-mount", "--exclude=/_MOUNT_README.md", "--omit-dir-times", "--omit-link-times")
+	w.tool(nil, "chmod", "-R", "u+w", expected)
 	must(w.t, os.RemoveAll(expected))
 }
 

@@ -37,7 +37,7 @@ func TestTamperedSession(t *testing.T) {
 		"store a link outside":      `rm -rf "$S/store"; ln -s "$OUTSIDE/dir" "$S/store"`,
 		"store a file":              `rm -rf "$S/store"; : > "$S/store"`,
 		"mirror's store a link":     `rm -rf "$S/mirror-store"; ln -s "$OUTSIDE/dir" "$S/mirror-store"`,
-		"refused a link outside":    `ln -s "$OUTSIDE/dir" "$S/refused"; ln -s "$OUTSIDE/dir" "$S/conflicts"; ln -s "$OUTSIDE/dir" "$S/held"; chmod u+w locked.txt; echo pwn > locked.txt; mkdir -p ro; echo pwn > ro/sub/new`,
+		"refused a link outside":    `ln -s "$OUTSIDE/dir" "$S/refused"; ln -s "$OUTSIDE/dir" "$S/conflicts"; ln -s "$OUTSIDE/dir" "$S/held"; chmod u+w locked.txt; echo pwn > locked.txt; chmod u+w ro/sub; echo pwn > ro/sub/new`,
 		"orphans a link outside":    `ln -s "$OUTSIDE/dir" "$S/../../orphans"; echo pwn > .env; mkdir secrets; echo pwn > secrets/x`,
 		"lock removed":              `rm -f "$S/lock"`,
 		"lock a link outside":       `rm -f "$S/lock"; ln -s "$OUTSIDE/target.txt" "$S/lock"`,
