@@ -31,7 +31,7 @@ func TestConformsToGit(t *testing.T) {
 		s = time.Now().UnixNano()
 	}
 	t.Logf("-seed %d", s)
-	cases, batch := count(150, 10500), 250
+	cases, batch := count(100, 10500), 250
 	for first := 0; first < cases; first += batch {
 		conformBatch(t, rand.New(rand.NewSource(s+int64(first))), min(batch, cases-first))
 		if t.Failed() {

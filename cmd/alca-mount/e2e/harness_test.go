@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds every wait: what takes longer hangs.
-const patience = 40 * time.Second
+const patience = 30 * time.Second
 
 var (
 	long   = flag.Bool("long", false, "run the large counts")

@@ -105,7 +105,7 @@ func TestRacesInTheMirror(t *testing.T) {
 	for _, r := range mirrorRaces() {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
-			for round := range count(3, 60) {
+			for round := range count(2, 60) {
 				raceOnce(t, round, r, func(w *world, mirror string) string { return mirror })
 			}
 		})
@@ -117,7 +117,7 @@ func TestRacesInTheProject(t *testing.T) {
 	for _, r := range projectRaces() {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
-			for round := range count(3, 60) {
+			for round := range count(2, 60) {
 				raceOnce(t, round, r, func(w *world, mirror string) string { return w.project })
 			}
 		})

@@ -165,7 +165,7 @@ func (w *world) goesOn(before string) {
 
 // Killed at any moment of the last sync: each file is old or new, and sync finishes.
 func TestProgramKilledDuringTheLastSync(t *testing.T) {
-	for round := range count(12, 300) {
+	for round := range count(8, 300) {
 		w := newWorld(t, victim()...)
 		for i := range 40 {
 			write(t, filepath.Join(w.project, fmt.Sprintf("many/f%02d", i)), fmt.Sprintf("old %d\n", i))
