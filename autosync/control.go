@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // ErrStopped means that the Syncer was stopped.
@@ -14,6 +16,8 @@ func (s *Syncer) Ready(ctx context.Context) error {
 	select {
 	case <-s.ready:
 		return nil
+	case <-s.stuck:
+		return s.halted
 	case <-s.done:
 		return ErrStopped
 	case <-ctx.Done():
@@ -24,17 +28,24 @@ func (s *Syncer) Ready(ctx context.Context) error {
 // Halted is closed when syncing has halted: a root is gone or can't be told from another. Stop says why.
 func (s *Syncer) Halted() <-chan struct{} { return s.stuck }
 
-// Reconcile scans both sides whole and carries what it finds. It returns how many changes were carried since Start.
+// Reconcile scans both sides whole and carries what it finds, short of files that have writers or change on and on. It returns how many changes were carried since Start.
 func (s *Syncer) Reconcile(ctx context.Context) (int, error) { return s.ask(ctx, true) }
 
 // Flush carries what is known to have changed and need not wait; while a watcher is not healthy it is Reconcile.
 func (s *Syncer) Flush(ctx context.Context) (int, error) { return s.ask(ctx, !s.Healthy()) }
 
 // Healthy reports whether every change is noticed at once.
-func (s *Syncer) Healthy() bool { return s.healthy() }
+func (s *Syncer) Healthy() bool {
+	select {
+	case <-s.stuck:
+		return false
+	default:
+		return s.healthy()
+	}
+}
 
 func (s *Syncer) ask(ctx context.Context, scan bool) (int, error) {
-	a := ask{scan: scan, reply: make(chan int, 1)}
+	a := ask{scan: scan, reply: make(chan answer, 1)}
 	select {
 	case s.asks <- a:
 	case <-s.done:
@@ -43,8 +54,8 @@ func (s *Syncer) ask(ctx context.Context, scan bool) (int, error) {
 		return 0, ctx.Err()
 	}
 	select {
-	case n := <-a.reply:
-		return n, nil
+	case got := <-a.reply:
+		return got.carried, got.err
 	case <-s.done:
 		return 0, ErrStopped
 	case <-ctx.Done():
@@ -73,6 +84,7 @@ func (s *Syncer) end(ctx context.Context) stopped {
 	err := ctx.Err()
 	if err == nil {
 		err = s.e.finish(ctx)
+		s.e.changes.Held = append(s.e.changes.Held, slices.Collect(maps.Values(s.barred))...)
 	}
 	if err != nil {
 		errs = append(errs, fmt.Errorf("last reconcile: %w", err))

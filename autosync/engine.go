@@ -29,6 +29,8 @@ type engine struct {
 	modes    []finalMode                    // directories whose mode is set when they are full
 	dirty    map[sidePath]bool              // directories whose names have to be made durable
 	again    []PathNote                     // what changed under our hands: to be looked at again
+
+	remembers func(*view, *limits) // brings in what a live session knows from before; nil: nothing
 }
 
 type sidePath struct {

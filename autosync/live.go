@@ -3,6 +3,7 @@ package autosync
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
@@ -22,7 +23,7 @@ const (
 	// writerQuiet is how long a file that is still open for writing has to be quiet before it is carried.
 	writerQuiet = time.Second
 	// retryDelay is the first wait of a path that changed under our hands; it doubles up to retryMax.
-	retryDelay, retryMax = 20 * time.Millisecond, 2 * time.Second
+	retryDelay, retryMax, failedMax = 20 * time.Millisecond, 2 * time.Second, time.Minute
 )
 
 // passSize is how many paths one pass takes at most: those that come meanwhile need not wait for a storm's end.
@@ -71,28 +72,130 @@ func (s *Syncer) pass(ctx context.Context, due []waiting) error {
 		return err
 	}
 	s.noteUnseen(v)
-	v.startFiles = s.startFiles
+	s.hidden.note(s.m, hinted)
 	s.e.view = v
 	s.postpone(v, waits)
-	l := limitsFor(s.e.opts, v.startFiles)
-	l.gone = s.gone()
+	l := limitsFor(s.e.opts, s.startFiles)
+	s.remember(v, &l)
 	pl := makePlan(v.looks, l)
+	if err := s.checkEmptied(pl); err != nil {
+		return err
+	}
 	s.tell(pl)
+	failed := len(s.e.changes.Failed)
 	s.e.again = nil
 	err = s.e.run(ctx, pl)
-	for _, n := range s.e.again {
-		w := waits[n.Path]
-		w.path = n.Path
-		s.queue.back(w, time.Now().Add(min(retryDelay<<min(w.tries, 10), retryMax)))
-	}
+	s.deleted.note(s.m.Base, v, pl)
+	s.distrustWriters(pl)
+	s.retry(s.e.again, waits, retryMax)
+	s.retry(s.e.changes.Failed[failed:], waits, failedMax)
+	s.e.changes.Failed = latest(s.e.changes.Failed)
 	return errors.Join(err, s.e.relock(), s.e.syncDirs())
+}
+
+// retry puts paths back that could not be carried, each time for twice as long.
+func (s *Syncer) retry(notes []PathNote, waits map[safety.RelPath]waiting, most time.Duration) {
+	now := time.Now()
+	for _, n := range notes {
+		w, ok := waits[n.Path]
+		if !ok {
+			w = waiting{path: n.Path, since: now}
+		}
+		s.queue.back(w, now.Add(min(retryDelay<<min(w.tries, 20), most)))
+	}
+}
+
+// latest leaves the last note of each path.
+func latest(notes []PathNote) []PathNote {
+	last := make(map[safety.RelPath]int, len(notes))
+	for i, n := range notes {
+		last[n.Path] = i
+	}
+	out := notes[:0]
+	for i, n := range notes {
+		if last[n.Path] == i {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// remember brings into a pass what is known from before it: what was hidden under other names, and what was deleted.
+func (s *Syncer) remember(v *view, l *limits) {
+	s.tellBarred(s.hidden.bar(s.m, v))
+	s.deleted.trace(s.m.Base, v)
+	l.startFiles, l.gone = s.startFiles, s.deleted.count()
+}
+
+// checkEmptied refuses to carry deletions from a side of which nothing is left: see view.checkEmptied.
+func (s *Syncer) checkEmptied(pl plan) error {
+	if len(pl.remove) == 0 || s.m.Base.Len() == 0 {
+		return nil
+	}
+	for side, root := range [...]*safety.Root{s.m.Project, s.m.Root} {
+		if mirror.Side(side) == mirror.MirrorSide && s.e.opts.AllowMassDelete || !s.isEmpty(root) {
+			continue
+		}
+		return fmt.Errorf("the %s is suddenly empty: %w", mirror.Side(side), safety.ErrGone)
+	}
+	return nil
+}
+
+// isEmpty reports whether a side holds nothing that would be mirrored.
+func (s *Syncer) isEmpty(root *safety.Root) bool {
+	d, err := root.OpenDir(safety.Top)
+	if err != nil {
+		return true
+	}
+	defer d.Close()
+	names, err := d.ReadDir()
+	return err != nil || !slices.ContainsFunc(names, func(n safety.Dirent) bool {
+		return n.Name != mirror.ReadmeName && !safety.Reserved(n.Name) &&
+			s.m.Policy.Access(n.Name, n.Kind == safety.Directory).Mirrored()
+	})
+}
+
+// distrustWriters makes files that were carried or adopted while somebody has them open for writing count as not looked
+// at: a store into a mapped page moves no time of the file.
+func (s *Syncer) distrustWriters(pl plan) {
+	paths := slices.Clone(pl.adopt)
+	for _, st := range pl.put {
+		paths = append(paths, st.path)
+	}
+	for _, p := range paths {
+		entry := s.m.Base.Get(p)
+		if entry.State.Kind != safety.File {
+			continue
+		}
+		wasOpen := false
+		for side, root := range [...]*safety.Root{s.m.Project, s.m.Root} {
+			if isOpenForWriting(root, p) {
+				*stampAt(&entry, mirror.Side(side)) = mirror.Stamp{}
+				wasOpen = true
+			}
+		}
+		if wasOpen {
+			s.e.setBase(p, entry)
+		}
+	}
+}
+
+func isOpenForWriting(root *safety.Root, p safety.RelPath) bool {
+	f, _, err := root.Open(p)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return safety.Writing(f) == safety.Writes
 }
 
 // postpone takes looks out that have to wait, and puts their paths back.
 func (s *Syncer) postpone(v *view, waits map[safety.RelPath]waiting) {
 	now := time.Now()
 	hides := map[safety.RelPath]bool{}
-	v.looks = slices.DeleteFunc(v.looks, func(lk look) bool {
+	above := map[safety.RelPath]time.Time{} // directories of which something waits, and until when
+	var kept []look
+	for _, lk := range slices.Backward(v.looks) { // what is in a directory comes before the directory
 		w, ok := waits[lk.path]
 		if !ok {
 			w = waiting{path: lk.path, since: now}
@@ -105,12 +208,31 @@ func (s *Syncer) postpone(v *view, waits map[safety.RelPath]waiting) {
 		if busy := s.busyUntil(v, lk); busy.After(due) {
 			due = busy
 		}
+		if lk.base.Absent() && !lk.project.Absent() && !s.hidden.walked() {
+			due = now.Add(retryDelay) // what is hidden is not known yet
+		}
+		if lk.endsDirectory() && above[lk.path].After(due) {
+			due = above[lk.path]
+		}
 		if !due.After(now) {
-			return false
+			kept = append(kept, lk)
+			continue
 		}
 		s.queue.back(w, due)
-		return true
-	})
+		for _, dir := range lk.path.Parents() {
+			if due.After(above[dir]) {
+				above[dir] = due
+			}
+		}
+	}
+	slices.Reverse(kept)
+	v.looks = kept
+}
+
+// endsDirectory reports whether the path is a directory on one side, and gone or something else on the other: planning
+// has to see all that is in it at the same time.
+func (lk look) endsDirectory() bool {
+	return lk.base.Kind == safety.Directory && (lk.project.Kind != safety.Directory || lk.mirrored.Kind != safety.Directory)
 }
 
 // holdsHidden reports whether a directory of the project holds something that a rule hides.
@@ -139,14 +261,9 @@ func (s *Syncer) busyUntil(v *view, lk look) time.Time {
 		if info.Kind != safety.File || quiet.Before(time.Now()) {
 			continue
 		}
-		f, _, err := root.Open(lk.path)
-		if err != nil {
-			continue
-		}
-		if safety.Writing(f) == safety.Writes && quiet.After(until) {
+		if quiet.After(until) && isOpenForWriting(root, lk.path) {
 			until = quiet
 		}
-		f.Close()
 	}
 	return until
 }
@@ -168,9 +285,6 @@ func (s *Syncer) unseenList() []safety.RelPath {
 	return out
 }
 
-// gone counts the project's files that the agent's deletions took so far.
-func (s *Syncer) gone() int { return len(s.e.changes.Deleted) }
-
 // tell reports, once each, what a plan only notes. The last pass reports all that is left, with where it is kept.
 func (s *Syncer) tell(pl plan) {
 	for t, notes := range map[EventType][]PathNote{Refused: pl.refused, Held: pl.held, Orphan: pl.orphans} {
@@ -184,14 +298,26 @@ func (s *Syncer) tell(pl plan) {
 	}
 }
 
+// tellBarred reports, once each, what stays hidden.
+func (s *Syncer) tellBarred(paths []safety.RelPath) {
+	const why = "it was hidden under another name: it stays hidden in this session"
+	for _, p := range paths {
+		if _, told := s.barred[p]; !told {
+			s.barred[p] = PathNote{Path: p, Why: why}
+			s.e.emit(Held, p, ToMirror, why, "")
+		}
+	}
+}
+
 // halt stops acting for good: a root is gone, or the store can't be written.
 func (s *Syncer) halt(err error) {
 	if errors.Is(err, context.Canceled) {
 		return
 	}
 	s.halted = s.e.halt(err)
-	close(s.stuck)
 	if s.e.changes.Halted == "" {
+		s.e.changes.Halted = err.Error()
 		s.e.emit(Halted, "", 0, err.Error(), "")
 	}
+	close(s.stuck)
 }

@@ -103,7 +103,11 @@ func (e *engine) look(ctx context.Context) (plan, error) {
 	if err := v.checkEmptied(e.m.Base.Len(), e.opts.AllowMassDelete); err != nil {
 		return plan{}, err
 	}
-	pl := makePlan(v.looks, limitsFor(e.opts, v.startFiles))
+	l := limitsFor(e.opts, v.startFiles)
+	if e.remembers != nil {
+		e.remembers(v, &l)
+	}
+	pl := makePlan(v.looks, l)
 	e.changes.adoptNotes(pl, v.trouble)
 	return pl, nil
 }

@@ -16,6 +16,7 @@ type pace struct {
 	fixed   *time.Duration // the user's interval, whatever the health; 0: none
 	healthy bool
 	began   time.Time // of the scan that runs or ran last
+	ended   time.Time // of the last
 	took    time.Duration
 	next    time.Time
 }
@@ -40,19 +41,27 @@ func (p *pace) interval() time.Duration {
 	return max(degradedLeast, degradedShare*p.took)
 }
 
-// due reports whether a scan is to begin now, and notes that it does.
-func (p *pace) due(now time.Time) bool {
-	if now.Before(p.next) {
-		return false
-	}
-	p.began, p.next = now, now.Add(farOff)
-	return true
-}
+// due reports whether a scan is to begin now.
+func (p *pace) due(now time.Time) bool { return !now.Before(p.next) }
+
+// begin notes that a scan begins, for whatever reason: none other is due until it has ended.
+func (p *pace) begin(now time.Time) { p.began, p.next = now, now.Add(farOff) }
 
 // scanned notes the end of a scan.
 func (p *pace) scanned(now time.Time, healthy bool) {
-	p.took, p.healthy = now.Sub(p.began), healthy
+	p.ended, p.took, p.healthy = now, now.Sub(p.began), healthy
 	p.next = now.Add(p.interval())
+}
+
+// hurry asks for a scan as soon as the last one has been over for as long as it took.
+func (p *pace) hurry(now time.Time) {
+	at := p.ended.Add(p.took)
+	if at.Before(now) {
+		at = now
+	}
+	if at.Before(p.next) {
+		p.next = at
+	}
 }
 
 // turn notes that the watchers' health changed.

@@ -40,6 +40,16 @@ func (q *queue) hint(p safety.RelPath, now time.Time, delay time.Duration, busy 
 	}
 }
 
+// found notes that a scan saw p changed: when is not known, so that what waits already goes on waiting.
+func (q *queue) found(p safety.RelPath, now time.Time) {
+	if q.byPath[p] == nil {
+		q.hint(p, now, 0, false)
+	}
+}
+
+// waits reports whether p is in the queue.
+func (q *queue) waits(p safety.RelPath) bool { return q.byPath[p] != nil }
+
 // back puts a path in that has to wait until due, as it was when it was taken out.
 func (q *queue) back(w waiting, due time.Time) {
 	if q.byPath[w.path] != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,12 +28,17 @@ type Syncer struct {
 	e          *engine
 	queue      *queue
 	startFiles int
+	deleted    *deletions
+	hidden     *hiddenInodes
 	unseen     map[safety.RelPath]bool
 	told       map[string]bool
+	barred     map[safety.RelPath]PathNote
+	unwell     bool // degraded was told, healthy not since
 	halted     error
 	scanning   bool
 	askers     []ask // wait for the scan that runs
 	next       []ask // came while it ran: for the one after
+	draining   []draining
 
 	stop    sync.Once
 	stopped stopped
@@ -47,8 +53,23 @@ type stopped struct {
 // ask is a question to the loop; its answer is how many changes were carried by the time it is answered.
 type ask struct {
 	scan  bool // scan everything first
-	reply chan int
+	reply chan answer
 }
+
+type answer struct {
+	carried int
+	err     error
+}
+
+// draining are asks whose scan has ended and whose paths are not all worked off: deletions wait for a while.
+type draining struct {
+	asks  []ask
+	paths []safety.RelPath
+	until time.Time
+}
+
+// drainMost bounds the wait for paths that change on and on, or have writers.
+const drainMost = 3 * time.Second
 
 // scanned is what a scan of everything found.
 type scanned struct {
@@ -73,7 +94,8 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 		return nil, err
 	}
 	s := &Syncer{
-		m: m, e: e, queue: newQueue(), unseen: map[safety.RelPath]bool{}, told: map[string]bool{},
+		m: m, e: e, queue: newQueue(), deleted: newDeletions(), hidden: newHiddenInodes(),
+		barred: map[safety.RelPath]PathNote{}, unseen: map[safety.RelPath]bool{}, told: map[string]bool{},
 		ready: make(chan struct{}), done: make(chan struct{}), stuck: make(chan struct{}), asks: make(chan ask), scans: make(chan scanned, 1),
 	}
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx)) // ends by Stop, so that what is under way is synced
@@ -85,6 +107,7 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 			s.startFiles++
 		}
 	}
+	e.remembers = s.remember
 	go s.loop(ctx, newPace(live))
 	return s, nil
 }
@@ -123,10 +146,10 @@ func (s *Syncer) closeWatchers() error {
 // loop is the one owner of the engine until Stop.
 func (s *Syncer) loop(ctx context.Context, pace *pace) {
 	defer close(s.done)
-	s.scan(ctx)
+	s.scan(ctx, pace)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	for {
+	for s.halted == nil {
 		timer.Reset(s.wait(pace))
 		select {
 		case <-ctx.Done():
@@ -136,9 +159,9 @@ func (s *Syncer) loop(ctx context.Context, pace *pace) {
 		case hints := <-s.watchers[mirror.MirrorSide].Hints():
 			s.take(hints)
 		case <-s.watchers[mirror.ProjectSide].HealthChanges():
-			s.healthChanged(ctx, pace)
+			s.healthChanged(pace)
 		case <-s.watchers[mirror.MirrorSide].HealthChanges():
-			s.healthChanged(ctx, pace)
+			s.healthChanged(pace)
 		case found := <-s.scans:
 			s.scanDone(ctx, found, pace)
 		case a := <-s.asks:
@@ -146,17 +169,47 @@ func (s *Syncer) loop(ctx context.Context, pace *pace) {
 		case <-timer.C:
 		}
 		s.work(ctx)
-		if pace.due(time.Now()) {
-			s.scan(ctx)
+		s.drained()
+		if !s.scanning && (pace.due(time.Now()) || len(s.next) > 0) {
+			s.scan(ctx, pace)
+		}
+	}
+	s.refuse(ctx)
+}
+
+// refuse answers those who ask after syncing has halted.
+func (s *Syncer) refuse(ctx context.Context) {
+	for _, d := range s.draining {
+		s.askers = append(s.askers, d.asks...)
+	}
+	for _, a := range append(s.askers, s.next...) {
+		a.reply <- answer{s.carried(), s.halted}
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case a := <-s.asks:
+			a.reply <- answer{s.carried(), s.halted}
+		case <-s.watchers[mirror.ProjectSide].Hints():
+		case <-s.watchers[mirror.MirrorSide].Hints():
 		}
 	}
 }
 
 // wait is the time until something is due.
 func (s *Syncer) wait(pace *pace) time.Duration {
-	until := pace.next
+	until := time.Now().Add(farOff)
+	if !s.scanning {
+		until = pace.next
+	}
 	if due, ok := s.queue.next(); ok && due.Before(until) {
 		until = due
+	}
+	for _, d := range s.draining {
+		if d.until.Before(until) {
+			until = d.until
+		}
 	}
 	return max(time.Until(until), 0)
 }
@@ -164,19 +217,25 @@ func (s *Syncer) wait(pace *pace) time.Duration {
 func (s *Syncer) take(hints []watch.Hint) {
 	now := time.Now()
 	for _, h := range hints {
+		if h.Urgency == watch.Busy { // a look at each write of a big file would cost more than the writing
+			s.queue.hint(h.Path, now, writerQuiet, true)
+			continue
+		}
 		s.queue.hint(h.Path, now, 0, false)
 	}
 }
 
-// scan begins a scan of everything beside the loop, unless one runs.
-func (s *Syncer) scan(ctx context.Context) {
+// scan begins a scan of everything beside the loop.
+func (s *Syncer) scan(ctx context.Context, pace *pace) {
 	if s.scanning {
 		return
 	}
 	s.scanning = true
+	pace.begin(time.Now())
 	s.askers, s.next = append(s.askers, s.next...), nil
 	requests := [2]uint64{s.watchers[0].Health().Rescan, s.watchers[1].Health().Rescan}
 	go func() {
+		s.hidden.walk(ctx, s.m)
 		paths, err := scanMoved(ctx, s.m)
 		s.scans <- scanned{paths, requests, err}
 	}()
@@ -187,41 +246,106 @@ func (s *Syncer) scanDone(ctx context.Context, found scanned, pace *pace) {
 	now := time.Now()
 	pace.scanned(now, s.healthy())
 	for _, p := range found.paths {
-		s.queue.hint(p, now, 0, false)
+		s.queue.found(p, now)
 	}
 	s.work(ctx)
-	if found.err == nil {
-		for side, w := range s.watchers {
-			w.Scanned(found.requests[side])
-		}
-		select {
-		case <-s.ready:
-		default:
-			close(s.ready)
-			s.e.emit(Ready, "", 0, "", "")
-		}
+	if s.halted != nil {
+		return
 	}
-	for _, a := range s.askers {
-		a.reply <- s.carried()
+	if found.err != nil {
+		s.scanFailed(ctx, found.err)
+		return
 	}
+	for side, w := range s.watchers {
+		w.Scanned(found.requests[side])
+	}
+	s.rescan(pace)
+	s.announceReady()
+	d := draining{asks: s.askers, until: now.Add(drainMost)}
 	s.askers = nil
-	if len(s.next) > 0 {
-		s.scan(ctx)
+	for _, p := range found.paths {
+		if s.queue.waits(p) {
+			d.paths = append(d.paths, p)
+		}
+	}
+	if len(d.asks) > 0 {
+		s.draining = append(s.draining, d)
 	}
 }
 
-func (s *Syncer) healthChanged(ctx context.Context, pace *pace) {
+// scanFailed tells those who wait for the scan. A root that is gone halts; else the next scan may go well.
+func (s *Syncer) scanFailed(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	if gone := s.e.verify(); gone != nil {
+		s.halt(gone)
+		return
+	}
+	for _, a := range s.askers {
+		a.reply <- answer{s.carried(), err}
+	}
+	s.askers = nil
+}
+
+func (s *Syncer) announceReady() {
+	select {
+	case <-s.ready:
+	default:
+		close(s.ready)
+		s.e.emit(Ready, "", 0, "", "")
+	}
+}
+
+// drained answers asks all of whose paths were worked off, or waited for long enough.
+func (s *Syncer) drained() {
+	if s.halted != nil {
+		return
+	}
+	now := time.Now()
+	s.draining = slices.DeleteFunc(s.draining, func(d draining) bool {
+		if now.Before(d.until) && slices.ContainsFunc(d.paths, s.queue.waits) {
+			return false
+		}
+		for _, a := range d.asks {
+			a.reply <- answer{s.carried(), nil}
+		}
+		return true
+	})
+}
+
+// healthChanged tells of the watchers' health when it turns, and sees to the scans that they ask for.
+func (s *Syncer) healthChanged(pace *pace) {
+	for _, w := range s.watchers {
+		if w.Health().State != watch.Gone {
+			continue
+		}
+		if err := s.e.verify(); err != nil {
+			s.halt(err)
+			return
+		}
+	}
 	healthy := s.healthy()
-	if healthy == pace.healthy {
-		return
+	if healthy == s.unwell {
+		s.unwell = !healthy
+		pace.turn(time.Now(), healthy)
+		if healthy {
+			s.e.emit(Healthy, "", 0, "", "")
+		} else {
+			s.e.emit(Degraded, "", 0, s.healthReason(), "")
+			pace.hurry(time.Now())
+		}
 	}
-	pace.turn(time.Now(), healthy)
-	if healthy {
-		s.e.emit(Healthy, "", 0, "", "")
-		return
+	s.rescan(pace)
+}
+
+// rescan sees to it that a scan follows that a watcher asks for and none under way answers.
+func (s *Syncer) rescan(pace *pace) {
+	for _, w := range s.watchers {
+		if !s.scanning && w.Health().Rescan != 0 {
+			pace.hurry(time.Now())
+		}
 	}
-	s.e.emit(Degraded, "", 0, s.healthReason(), "")
-	s.scan(ctx)
 }
 
 func (s *Syncer) healthReason() string {
@@ -244,9 +368,8 @@ func (s *Syncer) carried() int {
 func (s *Syncer) answer(ctx context.Context, a ask) {
 	if a.scan {
 		s.next = append(s.next, a)
-		s.scan(ctx)
 		return
 	}
 	s.work(ctx)
-	a.reply <- s.carried()
+	a.reply <- answer{s.carried(), s.halted}
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/safety"
@@ -56,8 +57,8 @@ func (g *glancer) look(dir safety.RelPath, names []string) {
 		return
 	}
 	d, err := g.root.OpenDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, safety.ErrChanged) {
-		return
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, safety.ErrChanged) {
+		return // there is no such directory: nothing is in it
 	}
 	if err != nil {
 		g.tree.Trouble = append(g.tree.Trouble, Skipped{Path: dir, Why: reason(err)})

@@ -1,0 +1,65 @@
+package autosync
+
+import (
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// deletions knows which files of the project the agent's deletions took, over all passes: a mass delete may come one
+// by one. A file that is there again, or was moved, is not gone.
+type deletions struct {
+	paths map[safety.RelPath]bool
+}
+
+func newDeletions() *deletions { return &deletions{paths: map[safety.RelPath]bool{}} }
+
+func (d *deletions) count() int { return len(d.paths) }
+
+// note takes in what a pass did: its deletions, and what it put where something had been deleted.
+func (d *deletions) note(base *mirror.Base, v *view, pl plan) {
+	moved := map[safety.RelPath]bool{}
+	for _, lk := range v.looks {
+		if lk.movedTo != "" {
+			moved[lk.path] = true
+		}
+	}
+	for _, steps := range [...][]step{pl.clear, pl.remove} {
+		for _, s := range steps {
+			gone := base.Get(s.path).State.Absent()
+			if s.side == mirror.ProjectSide && s.from.Kind == safety.File && gone && !moved[s.path] {
+				d.paths[s.path] = true
+			}
+		}
+	}
+	for _, s := range pl.put {
+		if !base.Get(s.path).State.Absent() {
+			delete(d.paths, s.path)
+		}
+	}
+	for _, p := range pl.adopt {
+		delete(d.paths, p)
+	}
+}
+
+// trace finds deleted files that an earlier pass carried under their new names: the deletions of a move come after it.
+// It looks through the base only for as many deletions as might be held.
+func (d *deletions) trace(base *mirror.Base, v *view) {
+	lost := map[moved]*look{}
+	for i := range v.looks {
+		lk := &v.looks[i]
+		if lk.base.Kind == safety.File && lk.mirrored.Absent() && lk.movedTo == "" {
+			s := base.Get(lk.path).Mirror
+			lost[moved{fileID{s.Dev, s.Ino}, s.Size, s.Mtime}] = lk
+		}
+	}
+	if d.count()+len(lost) <= massDeleteFloor {
+		return
+	}
+	for p, e := range base.All() {
+		s := e.Mirror
+		lk := lost[moved{fileID{s.Dev, s.Ino}, s.Size, s.Mtime}]
+		if lk != nil && lk.path != p && e.State.Kind == safety.File {
+			lk.movedTo = p
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package autosync
+
+import (
+	"context"
+	"sync"
+
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// hiddenInodes remembers what the project hides by its rules, so that a rename to a visible name does not show it.
+// It stays hidden until the session ends. Its methods may be called concurrently.
+//
+// RACE: a file that was made below a hidden directory since the last walk, or had a hidden name for less time than a
+// hint takes, is not known. Hidden directories are not watched.
+type hiddenInodes struct {
+	mu    sync.Mutex
+	known map[fileID]identity
+	whole bool // a walk of everything has ended
+}
+
+// identity tells a renamed inode from another that got its number: by its time of birth; where there is none, by what
+// a rename leaves as it is.
+type identity struct {
+	birth       int64
+	size, mtime int64
+}
+
+func newHiddenInodes() *hiddenInodes { return &hiddenInodes{known: map[fileID]identity{}} }
+
+func identify(root *safety.Root, p safety.RelPath, info safety.Info) identity {
+	if birth := birthOf(root, p, info); birth != 0 {
+		return identity{birth: birth}
+	}
+	return identity{size: info.Size, mtime: info.Mtime}
+}
+
+// walk remembers all that is hidden in the project now.
+func (h *hiddenInodes) walk(ctx context.Context, m *mirror.Mirror) {
+	h.below(ctx, m, safety.Top, false)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.whole = h.whole || ctx.Err() == nil
+}
+
+func (h *hiddenInodes) walked() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.whole
+}
+
+// below remembers what is hidden in the directory at and below it; all there is, when it is hidden itself.
+func (h *hiddenInodes) below(ctx context.Context, m *mirror.Mirror, at safety.RelPath, hidden bool) {
+	if ctx.Err() != nil {
+		return
+	}
+	d, err := m.Project.OpenDir(at)
+	if err != nil {
+		return // nobody can move what is in it without a hint of the directory
+	}
+	defer d.Close()
+	names, err := d.ReadDir()
+	if err != nil {
+		return
+	}
+	for _, n := range names {
+		p := at.Join(n.Name)
+		access := dotfiles.Hidden
+		if !hidden {
+			access = m.Policy.Access(string(p), n.Kind == safety.Directory)
+		}
+		if access == dotfiles.Hidden {
+			if info, err := d.Lstat(n.Name); err == nil {
+				h.remember(m, p, info)
+			}
+		}
+		if n.Kind == safety.Directory && (access == dotfiles.Hidden || access.Mirrored()) {
+			h.below(ctx, m, p, access == dotfiles.Hidden)
+		}
+	}
+}
+
+func (h *hiddenInodes) remember(m *mirror.Mirror, p safety.RelPath, info safety.Info) {
+	if info.Kind == safety.Absent {
+		return
+	}
+	id := identify(m.Project, p, info)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.known[fileID{info.Dev, info.Ino}] = id
+}
+
+// note remembers the hidden ones of paths that were hinted at.
+func (h *hiddenInodes) note(m *mirror.Mirror, hinted []safety.RelPath) {
+	for _, p := range hinted {
+		if m.Policy.Access(string(p), false) != dotfiles.Hidden && m.Policy.Access(string(p), true) != dotfiles.Hidden {
+			continue
+		}
+		info, err := m.Project.Lstat(p)
+		if err != nil || info.Kind == safety.Absent || m.Policy.Access(string(p), info.Kind == safety.Directory) != dotfiles.Hidden {
+			continue
+		}
+		h.remember(m, p, info)
+		if info.Kind == safety.Directory {
+			h.below(context.Background(), m, p, true)
+		}
+	}
+}
+
+// has reports whether what is at p was hidden under another name in this session.
+func (h *hiddenInodes) has(root *safety.Root, p safety.RelPath, info safety.Info) bool {
+	h.mu.Lock()
+	id, ok := h.known[fileID{info.Dev, info.Ino}]
+	h.mu.Unlock()
+	return ok && info.Kind != safety.Absent && id == identify(root, p, info)
+}
+
+// bar takes what was hidden under another name, and all below it, for absent in the project, and returns these paths.
+// What was visible at its path when both sides last agreed stays so: a hidden name may be another link to it.
+func (h *hiddenInodes) bar(m *mirror.Mirror, v *view) []safety.RelPath {
+	var barred []safety.RelPath
+	isBarred := map[safety.RelPath]bool{}
+	for i := range v.looks {
+		lk := &v.looks[i]
+		if lk.project.Absent() || !lk.access.Mirrored() {
+			continue
+		}
+		p := lk.path
+		for _, at := range append(p.Parents(), p) {
+			if _, asked := isBarred[at]; !asked {
+				info := v.project.Get(at).Info
+				was := m.Base.Get(at).Project
+				isBarred[at] = (was.Ino != info.Ino || was.Dev != info.Dev) && h.has(m.Project, at, info)
+			}
+			if isBarred[at] {
+				lk.project, lk.barred, lk.hiddenBelow = mirror.State{}, "the project has something there that was hidden under another name", false
+				barred = append(barred, p)
+				break
+			}
+		}
+	}
+	return barred
+}
