@@ -2,6 +2,9 @@ package autosync
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
@@ -74,6 +77,9 @@ func (c *comparison) state(s, other *sideNow) (mirror.State, error) {
 		return st, nil
 	}
 	content, _, err := mirror.Hash(c.ctx, s.root, c.path)
+	if errors.Is(err, fs.ErrPermission) && s == &c.sides[mirror.MirrorSide] {
+		err = openUp(s.root, c.path, info, err)
+	}
 	st.Content = content
 	return st, err
 }
@@ -88,4 +94,13 @@ func (c *comparison) needsHash(s, other *sideNow, st mirror.State) bool {
 	}
 	sameAsBase := c.base.State.Kind == safety.File && c.base.State.Content.Size == s.found.Info.Size
 	return sameAsOther || sameAsBase
+}
+
+// openUp makes a file of the mirror readable for us: the agent may have taken the bit, and the file is ours. It counts as
+// a change, to be looked at again.
+func openUp(root *safety.Root, p safety.RelPath, info safety.Info, denied error) error {
+	if info.Mode&0o400 != 0 || root.Chmod(p, info, info.Mode|0o400) != nil {
+		return denied
+	}
+	return fmt.Errorf("read %s: %w", p, safety.ErrChanged)
 }

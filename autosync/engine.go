@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -16,18 +17,20 @@ import (
 
 // engine does what plans say, for one mirror, one step at a time.
 type engine struct {
-	m       *mirror.Mirror
-	opts    Options
-	journal *journal.Journal
-	history *history
-	stores  [2]*safety.Store // by side: where new content is staged and displaced content goes
-	seq     uint64
-	view    *view
-	changes Changes
+	m        *mirror.Mirror
+	opts     Options
+	journal  *journal.Journal
+	history  *history
+	keepRoot *safety.Root     // the project's folder in the state directory: sessions and orphans
+	stores   [2]*safety.Store // by side: where new content is staged and displaced content goes
+	seq      uint64
+	view     *view
+	changes  Changes
 
 	unlocked map[safety.RelPath]safety.Info // mirror directories made writable for a step
 	modes    []finalMode                    // directories whose mode is set when they are full
 	dirty    map[sidePath]bool              // directories whose names have to be made durable
+	left     map[safety.RelPath]bool        // refused versions that still lie in the mirror
 	again    []PathNote                     // what changed under our hands: to be looked at again
 
 	remembers func(*view, *limits) // brings in what a live session knows from before; nil: nothing
@@ -51,7 +54,7 @@ func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
 		// Only the project and the store are worth waiting for a disk: a mirror can be built again.
 		durable := mirror.Side(side) == mirror.ProjectSide
 		folder := filepath.Join(dir, [...]string{"store", "mirror-store"}[side])
-		if err := os.MkdirAll(folder, 0o700); err != nil {
+		if err := makeFolder(folder); err != nil {
 			return nil, fmt.Errorf("make the store: %w", err)
 		}
 		store, err := safety.OpenStore(root, durable, m.Session.ID, folder)
@@ -64,12 +67,28 @@ func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
 		return nil, err
 	}
 	var err error
+	if e.keepRoot, err = safety.OpenRoot(filepath.Dir(filepath.Dir(dir))); err != nil {
+		return nil, err
+	}
 	e.journal, e.history, err = openJournal(filepath.Join(dir, "journal"), m.Base)
 	if err != nil {
 		return nil, err
 	}
 	e.seq = e.history.lastSeq
 	return e, nil
+}
+
+// makeFolder makes a folder of the session's. One that is something else by now was put there by somebody else.
+func makeFolder(folder string) error {
+	err := os.Mkdir(folder, 0o700)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Lstat(folder)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is not a directory any more: %w", folder, safety.ErrChanged)
+	}
+	return err
 }
 
 // recordStores remembers where displaced files are: a store may lie on another mount than the session.
@@ -84,7 +103,11 @@ func (e *engine) recordStores() error {
 
 // close makes all durable and gives the journal back.
 func (e *engine) close() error {
-	return errors.Join(e.relock(), e.syncDirs(), e.journal.Close())
+	errs := []error{e.relock(), e.syncDirs(), e.journal.Close(), e.keepRoot.Close()}
+	for _, s := range e.stores {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func (e *engine) root(side mirror.Side) *safety.Root {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 
@@ -31,7 +29,7 @@ func (e *engine) settleDisplaced(s step, seq uint64, d safety.Displaced) string 
 	}
 	switch {
 	case s.side == mirror.ProjectSide && (!d.Expected || s.keep == keepConflict):
-		kept := e.moveSlot(d.Slot, conflictsFolder, s.path)
+		kept := e.moveSlot(s.side, seq, conflictsFolder, s.path)
 		e.noteConflict(s.path, d.Expected, kept)
 		return kept
 	case s.side == mirror.ProjectSide && e.history.placed[s.path] == fileID{d.Info.Dev, d.Info.Ino}:
@@ -39,7 +37,7 @@ func (e *engine) settleDisplaced(s step, seq uint64, d safety.Displaced) string 
 	case s.side == mirror.ProjectSide:
 		return d.Slot
 	case s.keep == keepRefused || !d.Expected:
-		return e.moveSlot(d.Slot, refusedFolder, s.path)
+		return e.moveSlot(s.side, seq, refusedFolder, s.path)
 	}
 	if err := e.stores[s.side].Drop(seq); err != nil {
 		return d.Slot
@@ -48,27 +46,27 @@ func (e *engine) settleDisplaced(s step, seq uint64, d safety.Displaced) string 
 }
 
 // keepStray keeps what a call that failed took out and could not put back, since something newer was there already.
-func (e *engine) keepStray(s step, d safety.Displaced) {
+func (e *engine) keepStray(s step, seq uint64, d safety.Displaced) {
 	if d.Slot == "" {
 		return
 	}
 	if s.side == mirror.MirrorSide {
-		e.noteRefused(s.path, "changed in the mirror while the project's version was brought in", e.moveSlot(d.Slot, refusedFolder, s.path))
+		e.noteRefused(s.path, "changed in the mirror while the project's version was brought in", e.moveSlot(s.side, seq, refusedFolder, s.path))
 		return
 	}
-	e.noteConflict(s.path, false, e.moveSlot(d.Slot, conflictsFolder, s.path))
+	e.noteConflict(s.path, false, e.moveSlot(s.side, seq, conflictsFolder, s.path))
 }
 
 // moveSlot gives a kept version its own path below a folder of the session. Where that can't be had it stays in the slot.
-func (e *engine) moveSlot(slot, folder string, p safety.RelPath) string {
+func (e *engine) moveSlot(side mirror.Side, seq uint64, folder string, p safety.RelPath) string {
 	dst, err := e.placeIn(folder, p)
+	if err == nil {
+		err = e.stores[side].MoveSlot(seq, e.keepRoot, dst)
+	}
 	if err != nil {
-		return slot
+		return e.stores[side].SlotPath(seq)
 	}
-	if err := os.Rename(slot, dst); err != nil {
-		return slot
-	}
-	return dst
+	return e.keptPath(dst)
 }
 
 // keepTree moves an entry of the mirror, whatever it is, to its own path below a folder of the session.
@@ -78,29 +76,47 @@ func (e *engine) keepTree(p safety.RelPath, folder string) (string, error) {
 		return "", err
 	}
 	e.unlock(mirror.MirrorSide, p.Dir())
-	if err := e.m.Root.MoveOut(context.Background(), p, dst); err != nil {
+	if err := e.m.Root.MoveOut(context.Background(), p, e.keepRoot, dst); err != nil {
 		return "", err
 	}
-	return dst, nil
+	return e.keptPath(dst), nil
 }
 
-// placeIn returns a free path for p below a folder of the session, whose directories it makes.
-func (e *engine) placeIn(folder string, p safety.RelPath) (string, error) {
-	dst := filepath.Join(e.m.Session.Dir(), folder, filepath.FromSlash(string(p)))
-	if err := os.MkdirAll(filepath.Dir(dst), 0o700); err != nil {
-		return "", fmt.Errorf("keep %s: %w", p, err)
-	}
-	free := dst
-	for n := 2; ; n++ {
-		_, err := os.Lstat(free)
-		if errors.Is(err, fs.ErrNotExist) {
-			return free, nil
+func (e *engine) keptPath(p safety.RelPath) string {
+	return filepath.Join(e.keepRoot.Path(), filepath.FromSlash(string(p)))
+}
+
+// maxKeepFolders bounds how many versions of one path are kept under it in a session.
+const maxKeepFolders = 10_000
+
+// placeIn returns a free path for p below a folder of the session, whose directories it makes. Where the path is taken,
+// or something that is kept already is in the way (a link or a file where p needs a directory), it takes the next
+// folder: NAME~2 and so on. Everything happens below keepRoot, following nothing: what is kept is the agent's.
+func (e *engine) placeIn(folder string, p safety.RelPath) (safety.RelPath, error) {
+	top := e.folderPath(folder)
+	for n := 2; n < maxKeepFolders; n++ {
+		dst := top + "/" + p
+		err := e.keepRoot.MkdirAll(dst.Dir(), 0o700)
+		if err == nil {
+			var info safety.Info
+			if info, err = e.keepRoot.Lstat(dst); err == nil && info.Kind == safety.Absent {
+				return dst, nil
+			}
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, safety.ErrChanged) {
 			return "", fmt.Errorf("keep %s: %w", p, err)
 		}
-		free = dst + "~" + strconv.Itoa(n)
+		top = e.folderPath(folder) + safety.RelPath("~"+strconv.Itoa(n))
 	}
+	return "", fmt.Errorf("keep %s: %d versions of it are kept already", p, maxKeepFolders)
+}
+
+// folderPath is where a folder of kept versions lies: orphans are the project's, all else the session's.
+func (e *engine) folderPath(folder string) safety.RelPath {
+	if folder == orphansFolder {
+		return safety.RelPath(orphansFolder).Join(e.m.Session.ID)
+	}
+	return safety.RelPath("sessions").Join(e.m.Session.ID).Join(folder)
 }
 
 func (e *engine) noteConflict(p safety.RelPath, expected bool, kept string) {

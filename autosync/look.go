@@ -3,6 +3,7 @@ package autosync
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"runtime"
 	"slices"
@@ -18,6 +19,7 @@ type view struct {
 	project, mirrored *mirror.Tree
 	looks             []look // only paths at which a side moved, sorted
 	trouble           []PathNote
+	again             []PathNote // what changed while it was looked at
 	startFiles        int
 }
 
@@ -73,7 +75,12 @@ func (v *view) dropFailed(errs []error) {
 	good := v.looks[:0]
 	for i, err := range errs {
 		if err != nil {
-			v.trouble = append(v.trouble, PathNote{Path: v.looks[i].path, Why: err.Error()})
+			n := PathNote{Path: v.looks[i].path, Why: err.Error()}
+			if errors.Is(err, safety.ErrChanged) {
+				v.again = append(v.again, n)
+			} else {
+				v.trouble = append(v.trouble, n)
+			}
 			continue
 		}
 		good = append(good, v.looks[i])
@@ -170,10 +177,20 @@ func (l *looker) look(ctx context.Context, p safety.RelPath) (look, error) {
 		return lk, err
 	}
 	l.lookAtLinks(&lk, pf, mf)
+	if lk.project.Absent() && !lk.mirrored.Absent() && lk.barred == "" && l.occupied(p) {
+		lk.barred = "the project has something hidden there"
+	}
 	if lk.project.Kind == safety.Directory && lk.mirrored.Kind != safety.Directory {
 		lk.hiddenBelow = l.hidesBelow(p)
 	}
 	return lk, nil
+}
+
+// occupied reports whether the project holds something at p that the scan did not show: a directory that a rule for
+// directories hides, where the agent made a file.
+func (l *looker) occupied(p safety.RelPath) bool {
+	info, err := l.m.Project.Lstat(p)
+	return err != nil || info.Kind != safety.Absent && !l.m.Policy.Access(string(p), info.Kind == safety.Directory).Mirrored()
 }
 
 // access is the strictest of what the path is on any side: a rule may be for directories alone.

@@ -78,7 +78,7 @@ func (e *engine) rounds(ctx context.Context) error {
 		if err != nil {
 			return e.halt(err)
 		}
-		e.again = nil
+		e.again = e.view.again
 		if err := e.run(ctx, pl); err != nil {
 			return e.halt(err)
 		}
@@ -109,6 +109,10 @@ func (e *engine) look(ctx context.Context) (plan, error) {
 	}
 	pl := makePlan(v.looks, l)
 	e.changes.adoptNotes(pl, v.trouble)
+	e.left = map[safety.RelPath]bool{}
+	for _, n := range pl.refused {
+		e.left[n.Path] = true
+	}
 	return pl, nil
 }
 

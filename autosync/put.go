@@ -2,7 +2,9 @@ package autosync
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 
@@ -85,11 +87,16 @@ func (e *engine) putBatch(ctx context.Context, steps []step) error {
 		if err == nil {
 			err = e.place(staged[i])
 		}
-		if err != nil {
+		if err != nil && !isLeftOut(s, err) {
 			e.fail(s.path, err)
 		}
 	}
 	return nil
+}
+
+// isLeftOut reports whether a file of the project may not be read by us and so is not in the mirror: nothing failed.
+func isLeftOut(s step, err error) bool {
+	return s.side == mirror.MirrorSide && s.base.Absent() && s.from.Absent() && errors.Is(err, fs.ErrPermission)
 }
 
 func discardAll(staged []*pending) {
@@ -165,6 +172,9 @@ func (e *engine) expectation(s step) safety.Info {
 func (e *engine) openSource(s step) (*os.File, safety.Info, error) {
 	from := other(s.side)
 	f, info, err := e.root(from).Open(s.path)
+	if errors.Is(err, fs.ErrPermission) && from == mirror.MirrorSide {
+		err = openUp(e.m.Root, s.path, e.tree(from).Get(s.path).Info, err)
+	}
 	if err != nil {
 		return nil, info, err
 	}
@@ -192,7 +202,7 @@ func (e *engine) shape(s step, source safety.Info) safety.Shape {
 func (e *engine) place(p *pending) error {
 	displaced, err := e.stores[p.side].Place(p.staged)
 	if err != nil {
-		e.keepStray(p.step, displaced)
+		e.keepStray(p.step, p.staged.Seq(), displaced)
 		return err
 	}
 	if p.side == mirror.MirrorSide && displaced.Slot != "" && !displaced.Expected {

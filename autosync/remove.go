@@ -53,7 +53,7 @@ func (e *engine) removeFile(s step) error {
 	}
 	displaced, err := e.stores[s.side].Delete(seq, s.path, expect)
 	if err != nil {
-		e.keepStray(s, displaced)
+		e.keepStray(s, seq, displaced)
 		return err
 	}
 	kept := e.settleDisplaced(s, seq, displaced)

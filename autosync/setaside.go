@@ -2,7 +2,6 @@ package autosync
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/alca-mount/alca-mount/safety"
@@ -11,12 +10,12 @@ import (
 // setAsideLeft moves out of a mirror that is about to go what lies in it and may not cross: refused and held versions to
 // folders of the session, orphans to the project's. It changes the notes in place.
 func (e *engine) setAsideLeft() {
-	for _, n := range e.setAside(e.changes.Refused, refusedFolder) {
+	for _, n := range e.setAside(e.stillLeft(), refusedFolder) {
 		e.emit(Refused, n.Path, 0, n.Why, n.Kept)
 	}
-	e.setAside(e.changes.Held, heldFolder)
+	e.setAside(each(e.changes.Held), heldFolder)
 	e.setAsideCommits()
-	e.setAside(e.changes.Orphans, filepath.Join("..", "..", orphansFolder, e.m.Session.ID))
+	e.setAside(each(e.changes.Orphans), orphansFolder)
 	for _, n := range e.changes.Orphans {
 		e.emit(Orphan, n.Path, 0, n.Why, n.Kept)
 	}
@@ -24,6 +23,25 @@ func (e *engine) setAsideLeft() {
 		e.emit(Held, n.Path, ToProject, n.Why, n.Kept)
 		e.append(record{Type: recordHeld, Path: []byte(n.Path), Why: n.Why, Kept: n.Kept})
 	}
+}
+
+// stillLeft are the refused versions that lie in the mirror; of the others the project's version is there again.
+func (e *engine) stillLeft() []*PathNote {
+	var out []*PathNote
+	for i := range e.changes.Refused {
+		if n := &e.changes.Refused[i]; n.Kept == "" && e.left[n.Path] {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func each(notes []PathNote) []*PathNote {
+	out := make([]*PathNote, len(notes))
+	for i := range notes {
+		out[i] = &notes[i]
+	}
+	return out
 }
 
 // setAsideCommits keeps the mirror's repository when the agent committed in it: the commits are nowhere else.
@@ -46,11 +64,10 @@ func (e *engine) setAsideCommits() {
 
 // setAside keeps the mirror's version of each noted path that is not kept yet, and returns those notes. Notes are sorted:
 // what lies below a path that was moved went along with it.
-func (e *engine) setAside(notes []PathNote, folder string) []PathNote {
+func (e *engine) setAside(notes []*PathNote, folder string) []PathNote {
 	var now []PathNote
 	moved := map[safety.RelPath]string{}
-	for i := range notes {
-		n := &notes[i]
+	for _, n := range notes {
 		if n.Kept != "" {
 			continue
 		}

@@ -282,6 +282,9 @@ func (l *launch) close() error {
 	return errors.Join(closeErr, l.session.Save(), l.session.Unlock())
 }
 
+// WhyNotRemoved is Result.WhyKept when all was synced and the mirror could not be removed whole.
+const WhyNotRemoved = "it could not be removed"
+
 // keep leaves mirror and session for later commands.
 func (l *launch) keep() error {
 	l.session.Kept, l.session.Ended, l.session.State = true, time.Now(), mirror.SessionEnded
@@ -291,8 +294,8 @@ func (l *launch) keep() error {
 // cleanUp removes the mirror and, when nothing of the session is worth keeping, the session.
 func (l *launch) cleanUp() error {
 	if err := l.mirror.Remove(context.Background()); err != nil {
-		l.res.Mirror, l.res.WhyKept = l.mirror.Root.Path(), "it could not be removed"
-		return errors.Join(fmt.Errorf("remove the mirror: %w", err), l.keep())
+		l.res.Mirror, l.res.WhyKept = l.mirror.Root.Path(), WhyNotRemoved
+		return errors.Join(err, l.mirror.Close(), l.session.Unlock())
 	}
 	return l.close()
 }

@@ -79,6 +79,9 @@ func (m *Mirror) verify() error {
 	if marked != m.Session.ID {
 		return fmt.Errorf("%s is the mirror of session %s, not of %s", m.Root.Path(), marked, m.Session.ID)
 	}
+	if m.Session.State == SessionRemoving {
+		return fmt.Errorf("session %s: its mirror is half removed, after all was synced; alca-mount rm %[1]s finishes that", m.Session.ID)
+	}
 	if m.Session.State == SessionBuilding {
 		return fmt.Errorf("session %s: its mirror was never complete; remove it with `alca-mount rm %s`", m.Session.ID, m.Session.ID)
 	}

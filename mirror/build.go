@@ -170,7 +170,7 @@ type dirWork struct {
 
 func (w *dirWork) entry(ctx context.Context, n safety.Dirent) error {
 	p := w.job.path.Join(n.Name)
-	if n.Name == safety.MarkerName && w.job.path == safety.Top {
+	if safety.Reserved(n.Name) && w.job.path == safety.Top {
 		w.part.skip(p, "the name is alca-mount's own")
 		return nil
 	}

@@ -87,7 +87,7 @@ func (m *Mirror) vouch(path string) (safety.Info, bool) {
 
 // ownNames are the ignore patterns for what only the mirror has.
 func (m *Mirror) ownNames() []string {
-	names := []string{"/" + safety.MarkerName}
+	names := []string{"/" + safety.MarkerName, "/" + safety.MarkerName + "-*"}
 	if m.Base.ownReadme {
 		names = append(names, "/"+ReadmeName)
 	}

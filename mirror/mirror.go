@@ -104,6 +104,9 @@ func (m *Mirror) SaveBase() error { return m.Base.WriteFile(baseFile(m.Session))
 // Remove removes the mirror's directory, not the session. It refuses a directory that does not carry the session's
 // marker, or is another than the one that was opened.
 func (m *Mirror) Remove(ctx context.Context) error {
+	if err := m.Session.BeginRemoval(); err != nil {
+		return err
+	}
 	if err := safety.RemoveMirror(ctx, m.Root, m.Session.ID); err != nil {
 		return fmt.Errorf("remove the mirror: %w", err)
 	}

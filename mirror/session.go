@@ -42,6 +42,7 @@ const (
 	SessionBuilding = "building"
 	SessionReady    = "ready"
 	SessionEnded    = "ended"
+	SessionRemoving = "removing" // all is synced, and the mirror's removal has begun: what is missing there was not deleted by anybody
 	SessionDamaged  = "damaged"
 )
 

@@ -21,6 +21,16 @@ func (s *Session) Remove() error { return s.remove(false) }
 // RemoveAnyway is Remove also where the mirror in the session's folder lost its marker: on the user's word.
 func (s *Session) RemoveAnyway() error { return s.remove(true) }
 
+// BeginRemoval notes durably that the mirror is going. A removal that is cut short must not look like an agent that
+// deleted half of the project.
+func (s *Session) BeginRemoval() error {
+	if s.State == SessionBuilding || s.State == SessionRemoving {
+		return nil
+	}
+	s.State = SessionRemoving
+	return s.Save()
+}
+
 func (s *Session) remove(anyway bool) error {
 	if s.Damaged != nil {
 		return s.Damaged
@@ -53,6 +63,11 @@ func (s *Session) empty(anyway bool) error {
 	}
 	if err := checkPlace(s.Record, s.dir); err != nil || !info.IsDir() {
 		return errors.Join(fmt.Errorf("%s is not a session's folder", s.dir), err)
+	}
+	if _, err := os.Lstat(filepath.Join(s.dir, "mirror")); err == nil {
+		if err := s.BeginRemoval(); err != nil {
+			return err
+		}
 	}
 	if err := s.removeOwnMirror(anyway); err != nil {
 		return err

@@ -83,7 +83,7 @@ func (c *Copier) copyTo(ctx context.Context, op Op, dfd int, src *os.File) (Copi
 	if info.Size > 0 && c.share(op, dfd, sfd, src.Name(), info.Dev) {
 		return k.shared()
 	}
-	if info.Size > copyBuffer && info.Blocks > 0 && info.Blocks*512 < info.Size {
+	if info.Size > copyBuffer && info.Blocks*512 < info.Size {
 		return k.sparse(info.Size)
 	}
 	if info.Size > copyBuffer {

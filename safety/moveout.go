@@ -3,31 +3,58 @@ package safety
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 )
 
-// MoveOut moves the entry p, whatever it is (a whole directory too), out of the root to the absolute path dst, where
-// nothing may be and whose directory is the caller's own. On another mount than dst's it is copied without following
-// anything, special files left out, and then removed.
-func (r *Root) MoveOut(ctx context.Context, p RelPath, dst string) error {
+// MoveOut moves the entry p, whatever it is (a whole directory too), out of the root to q in the root to, where nothing
+// may be. On another mount than to's it is copied without following anything, special files left out, and then removed.
+// Like all else it follows nothing on either side: a link that was moved out before leads nowhere.
+func (r *Root) MoveOut(ctx context.Context, p RelPath, to *Root, q RelPath) error {
 	return r.at("move out", p, func(parent int, name string) error {
-		fd, _, err := r.sys.openRoot(filepath.Dir(dst))
+		dst, err := to.OpenDir(q.Dir())
 		if err != nil {
 			return err
 		}
-		to := &Dir{sys: r.sys, name: filepath.Dir(dst), fd: fd}
-		defer to.Close()
-		err = r.moveTo(fd, filepath.Base(dst), parent, name)
+		defer dst.Close()
+		err = dst.use(func(fd int) error { return r.moveTo(fd, q.Base(), parent, name) })
 		if !isOtherMount(err) {
 			return err
 		}
 		from := &Dir{sys: r.sys, name: string(p.Dir()), fd: parent} // the descriptor stays the root's: not closed here
-		if err := r.copyOut(ctx, from, name, to, filepath.Base(dst)); err != nil {
-			return fmt.Errorf("copy to %s: %w", dst, err)
+		if err := r.copyOut(ctx, from, name, dst, q.Base()); err != nil {
+			return fmt.Errorf("copy to %s: %w", q, err)
 		}
 		rm := &remover{ctx: ctx, sys: r.sys, top: parent, free: make(chan struct{})}
 		return rm.entry(parent, Dirent{Name: name}, string(p.Dir()), 1)
 	})
+}
+
+// MoveSlot moves what lies in slot seq to p in the root to, where nothing may be.
+func (s *Store) MoveSlot(seq uint64, to *Root, p RelPath) error {
+	return to.at("move slot to", p, func(parent int, name string) error {
+		return s.folder.use(func(folder int) error {
+			return s.root.sys.rename(OpMoveOut, folder, slotName(seq), parent, name, noReplace)
+		})
+	})
+}
+
+// MkdirAll makes the directory p and those above it that are not there. Something else in the way is an error that
+// wraps ErrChanged.
+func (r *Root) MkdirAll(p RelPath, mode uint32) error {
+	for _, dir := range append(p.Parents(), p) {
+		if dir == Top {
+			continue
+		}
+		info, err := r.Lstat(dir)
+		if err == nil && info.Kind == Absent {
+			err = r.Mkdir(dir, mode)
+		} else if err == nil && info.Kind != Directory {
+			err = fmt.Errorf("make directory %s: a %v is there: %w", dir, info.Kind, ErrChanged)
+		}
+		if err != nil && !isExist(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // moveTo renames; a directory needs to be writable itself, since its ".." changes.

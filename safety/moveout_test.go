@@ -75,7 +75,7 @@ func TestMoveOutTakesWholeDirectories(t *testing.T) {
 			must(t, os.Symlink("/etc/passwd", b.dir+"/d/link"))
 			must(t, os.Chmod(b.dir+"/d/shut", 0o555))
 			t.Cleanup(func() { os.Chmod(to+"/moved/shut", 0o755) })
-			must(t, b.root.MoveOut(context.Background(), "d", to+"/moved"))
+			must(t, b.root.MoveOut(context.Background(), "d", rootAt(t, to), "moved"))
 			if got := read(t, to+"/moved/shut/f"); got != "content" {
 				t.Errorf("moved file holds %q", got)
 			}
@@ -94,11 +94,50 @@ func TestMoveOutNeverReplaces(t *testing.T) {
 	to := t.TempDir()
 	write(t, b.dir+"/f", "mine")
 	write(t, to+"/f", "there")
-	if err := b.root.MoveOut(context.Background(), "f", to+"/f"); err == nil {
+	if err := b.root.MoveOut(context.Background(), "f", rootAt(t, to), "f"); err == nil {
 		t.Error("no error")
 	}
 	if read(t, b.dir+"/f") != "mine" || read(t, to+"/f") != "there" {
 		t.Error("something was replaced")
+	}
+}
+
+func rootAt(t *testing.T, dir string) *Root {
+	t.Helper()
+	r, err := OpenRoot(dir)
+	must(t, err)
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+func TestMovingOutFollowsNoLinkThatWasMovedOutBefore(t *testing.T) {
+	b := newBench(t, sys{})
+	to, outside := t.TempDir(), t.TempDir()
+	write(t, b.dir+"/ro/f", "agent's")
+	must(t, os.Symlink(outside, to+"/ro"))
+	kept := rootAt(t, to)
+	if err := kept.MkdirAll("ro", 0o700); !errors.Is(err, ErrChanged) {
+		t.Errorf("MkdirAll through a link: %v", err)
+	}
+	if err := b.root.MoveOut(context.Background(), "ro/f", kept, "ro/f"); err == nil {
+		t.Error("MoveOut through a link: no error")
+	}
+	st, err := b.store.StageNew(context.Background(), 7, b.src("slot"), Shape{Mode: 0o600}, "x")
+	must(t, err)
+	_, err = b.store.Place(st)
+	must(t, err)
+	must(t, st.Discard())
+	_, err = b.store.Delete(8, "x", b.look("x"))
+	must(t, err)
+	if err := b.store.MoveSlot(8, kept, "ro/x"); err == nil {
+		t.Error("MoveSlot through a link: no error")
+	}
+	if list, _ := os.ReadDir(outside); len(list) > 0 {
+		t.Errorf("written outside: %v", list)
+	}
+	must(t, b.store.MoveSlot(8, kept, "x"))
+	if read(t, to+"/x") != "slot" {
+		t.Error("MoveSlot moved something else")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // OpenStore finds the first of dirs, then of the fallbacks, in which a probe exchange with root works: the same device
@@ -28,7 +29,7 @@ func OpenStore(root *Root, durable bool, name string, dirs ...string) (*Store, e
 		}
 		s.durable = durable
 		if s.placing == Exchange {
-			return s, second.abandon()
+			return s, errors.Join(second.abandon(), s.hideFromGit())
 		}
 		if second == nil {
 			second = s
@@ -37,9 +38,26 @@ func OpenStore(root *Root, durable bool, name string, dirs ...string) (*Store, e
 		s.abandon()
 	}
 	if second != nil {
-		return second, nil
+		return second, second.hideFromGit()
 	}
 	return nil, fmt.Errorf("no place on the file system of %q for a store: %w", root.path, errors.Join(errs...))
+}
+
+// hideFromGit keeps a store that has to lie inside its root out of git's sight: what is in it is old versions, some of
+// them hidden by rules made since.
+func (s *Store) hideFromGit() error {
+	if !strings.HasPrefix(s.dir, s.root.path+string(filepath.Separator)) {
+		return nil
+	}
+	f, err := s.folder.Create(".gitignore", 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("*\n")
+	return errors.Join(err, f.Close())
 }
 
 // candidate is a folder that may become a store: parents are made if missing, 0700 and ours.

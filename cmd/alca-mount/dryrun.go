@@ -108,7 +108,7 @@ func (p *preview) add(policy *dotfiles.Policy, path safety.RelPath, above dotfil
 		return false
 	case info.Kind == safety.Absent:
 		return false
-	case path.Dir() == safety.Top && path.Base() == safety.MarkerName:
+	case path.Dir() == safety.Top && safety.Reserved(path.Base()):
 		return false
 	}
 	p.mirrored = append(p.mirrored, path)

@@ -52,6 +52,8 @@ func stateOf(s *mirror.Session) (state string, pid int) {
 	switch {
 	case s.Damaged != nil:
 		return mirror.SessionDamaged, 0
+	case s.State == mirror.SessionRemoving:
+		return mirror.SessionRemoving, 0
 	case s.Kept:
 		return stateKept, 0
 	case s.State == mirror.SessionEnded:

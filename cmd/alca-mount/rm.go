@@ -44,7 +44,7 @@ func (a *app) rm(ctx context.Context, spec string, force bool) error {
 	_, err = os.Lstat(s.Mirror)
 	there := !errors.Is(err, fs.ErrNotExist) && s.Mirror != ""
 	// A mirror that was never complete was given to nobody: there is no work in it.
-	if there && !force && s.State != mirror.SessionBuilding {
+	if there && !force && s.State != mirror.SessionBuilding && s.State != mirror.SessionRemoving {
 		if err := a.refuseUnsynced(ctx, s); err != nil {
 			return err
 		}
@@ -111,6 +111,9 @@ func unsynced(c autosync.Changes) []string {
 func ownMirror(s *mirror.Session) bool { return s.Mirror == filepath.Join(s.Dir(), "mirror") }
 
 func removeMirror(ctx context.Context, s *mirror.Session) error {
+	if err := s.BeginRemoval(); err != nil {
+		return err
+	}
 	root, err := safety.OpenRoot(s.Mirror)
 	if err != nil {
 		return err

@@ -85,7 +85,11 @@ func closingBlocks(e ending) []endBlock {
 			why = " (" + oneLine(e.whyKept) + ")"
 		}
 		say(true, "the mirror is kept%s: %s", why, show(e.mirror))
-		say(true, "go on with: alca-mount sync %s, then alca-mount rm %s", e.session, e.session)
+		next := "alca-mount sync %s, then alca-mount rm %[1]s"
+		if e.whyKept == launcher.WhyNotRemoved {
+			next = "alca-mount rm %s"
+		}
+		say(true, "go on with: "+next, e.session)
 	}
 	return out
 }

@@ -29,7 +29,7 @@ type Journal struct {
 
 // Open opens or makes the journal at path, cuts a damaged tail, and hands each whole record to replay, in order.
 func Open[R any](path string, replay func(R) error) (*Journal, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openRegular(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
@@ -49,7 +49,7 @@ func Open[R any](path string, replay func(R) error) (*Journal, error) {
 
 // Read hands each whole record of the journal at path to replay; one that is not there has none.
 func Read[R any](path string, replay func(R) error) error {
-	f, err := os.Open(path)
+	f, err := openRegular(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -61,6 +61,24 @@ func Read[R any](path string, replay func(R) error) error {
 		return fmt.Errorf("read journal %s: %w", path, err)
 	}
 	return nil
+}
+
+// openRegular opens a regular file and nothing else: what lies beside a mirror can be reached by the agent, and a FIFO
+// would be waited for, a link written through.
+func openRegular(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, flags|notOthers, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // read returns the length of the whole records at the start of f.
