@@ -12,13 +12,19 @@ import (
 func emit(outcomes []outcome, index map[safety.RelPath]*outcome, l limits) plan {
 	e := emitter{index: index, limits: l, wanted: wantedDirs(outcomes, l)}
 	for i := range outcomes {
-		if o := &outcomes[i]; l.selected == nil || l.selected(o.path) || e.wanted[o.path] {
+		if o := &outcomes[i]; l.selected == nil || l.selected(o.path) && !e.buriedByUnselected(o) || e.wanted[o.path] {
 			e.add(o)
 		}
 	}
 	slices.Reverse(e.plan.clear)
 	slices.Reverse(e.plan.remove)
 	return e.plan
+}
+
+// buriedByUnselected reports whether o goes because of a directory above it that is not asked for, and so stays.
+func (e *emitter) buriedByUnselected(o *outcome) bool {
+	leaf := e.leafAbove(o)
+	return o.buried && leaf != nil && !e.limits.selected(leaf.path)
 }
 
 type emitter struct {
@@ -114,13 +120,14 @@ func (e *emitter) step(o *outcome, side mirror.Side) {
 	if side == mirror.MirrorSide {
 		s.from = o.mirrored
 		if !e.limits.toMirror {
+			e.refuseUnrestored(o)
 			return
 		}
 	}
 	gone := s.to.Absent()
 	isDir, wasDir := s.to.Kind == safety.Directory, s.from.Kind == safety.Directory
 	switch {
-	case gone && e.makesRoom(o):
+	case gone && e.leafAbove(o) != nil:
 		e.plan.clear = append(e.plan.clear, s)
 	case gone:
 		e.plan.remove = append(e.plan.remove, s)
@@ -135,14 +142,22 @@ func (e *emitter) step(o *outcome, side mirror.Side) {
 	}
 }
 
-// makesRoom reports whether o goes because a directory above it becomes a file.
-func (e *emitter) makesRoom(o *outcome) bool {
+// refuseUnrestored reports what the agent made of a path that it may not change, where the mirror is left as it is: the
+// mirror alone has that version. A deletion leaves no version.
+func (e *emitter) refuseUnrestored(o *outcome) {
+	if o.access == dotfiles.ReadOnly && o.mirrored != o.base && !o.mirrored.Absent() {
+		e.plan.refused = append(e.plan.refused, PathNote{Path: o.path, Why: "read-only"})
+	}
+}
+
+// leafAbove is the path above o that becomes a file, so that o makes room for it; nil: none does.
+func (e *emitter) leafAbove(o *outcome) *outcome {
 	for _, dir := range o.path.Parents() {
 		if d := e.index[dir]; d != nil && !d.final.Absent() && d.final.Kind != safety.Directory {
-			return true
+			return d
 		}
 	}
-	return false
+	return nil
 }
 
 func keepFor(o *outcome, side mirror.Side) keep {
@@ -151,7 +166,7 @@ func keepFor(o *outcome, side mirror.Side) keep {
 		return keepConflict
 	case side == mirror.ProjectSide:
 		return keepHistory
-	case o.mirrored != o.base && o.action != Withdraw:
+	case o.mirrored != o.base && !o.mirrored.Absent() && o.action != Withdraw:
 		return keepRefused
 	}
 	return keepNothing

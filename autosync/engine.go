@@ -75,7 +75,23 @@ func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
 		return nil, err
 	}
 	e.seq = e.history.lastSeq
+	if err := e.skipUsedSlots(); err != nil {
+		return nil, errors.Join(err, e.journal.Close())
+	}
 	return e, nil
+}
+
+// skipUsedSlots goes on behind every number in use. A kill between staging and the intent leaves a slot that the
+// journal does not know; to stage into it again would fail for ever.
+func (e *engine) skipUsedSlots() error {
+	for _, store := range e.stores {
+		last, err := store.LastSeq()
+		if err != nil {
+			return fmt.Errorf("look into the store: %w", err)
+		}
+		e.seq = max(e.seq, last)
+	}
+	return nil
 }
 
 // makeFolder makes a folder of the session's. One that is something else by now was put there by somebody else.
@@ -166,6 +182,11 @@ func (e *engine) fail(p safety.RelPath, err error) {
 	e.changes.Failed = append(e.changes.Failed, n)
 }
 
+// failNow is fail where no look follows: what changed under our hands is left behind as well.
+func (e *engine) failNow(p safety.RelPath, err error) {
+	e.changes.Failed = append(e.changes.Failed, PathNote{Path: p, Why: err.Error()})
+}
+
 // run does a plan. It returns an error only when nothing more can be done: ctx is done or a root is gone.
 func (e *engine) run(ctx context.Context, pl plan) error {
 	e.moveBase(pl)
@@ -202,8 +223,8 @@ func (e *engine) moveBase(pl plan) {
 	for _, p := range pl.adopt {
 		e.setBase(p, mirror.Entry{
 			State:   e.view.state(p),
-			Project: mirror.StampOf(e.view.project.Get(p).Info),
-			Mirror:  mirror.StampOf(e.view.mirrored.Get(p).Info),
+			Project: mirror.SeenStamp(e.view.project.Get(p).Info, e.view.began),
+			Mirror:  mirror.SeenStamp(e.view.mirrored.Get(p).Info, e.view.began),
 		})
 	}
 	for _, p := range pl.forget {
@@ -213,7 +234,7 @@ func (e *engine) moveBase(pl plan) {
 
 func (e *engine) setBase(p safety.RelPath, entry mirror.Entry) {
 	e.m.Base.Put(p, entry)
-	e.append(record{Type: recordBase, Path: []byte(p), Base: &entry})
+	e.append(record{Type: recordBase, Path: []byte(p), Base: &entry, Target: []byte(entry.State.Target)})
 }
 
 // append adds a record to the journal's buffer. Encoding our own types can't fail.
@@ -233,16 +254,16 @@ func (e *engine) intend(durable bool, rs ...record) error {
 }
 
 // done records the end of a call and the base since then.
-func (e *engine) done(s step, seq uint64, entry mirror.Entry, kept string) {
+func (e *engine) done(s step, op string, seq uint64, entry mirror.Entry, kept string) {
 	e.m.Base.Put(s.path, entry)
-	r := record{Type: recordDone, Seq: seq, Side: s.side, Path: []byte(s.path), Kept: kept}
+	r := record{Type: recordDone, Seq: seq, Op: op, Side: s.side, Path: []byte(s.path), Kept: []byte(kept), Target: []byte(entry.State.Target)}
 	if !entry.State.Absent() {
 		r.Base = &entry
 	}
 	e.append(r)
 	e.dirty[sidePath{s.side, s.path.Dir()}] = true
-	if s.side == mirror.ProjectSide {
-		e.history.placed[s.path] = fileID{entry.Project.Dev, entry.Project.Ino}
+	if s.side == mirror.ProjectSide && op != opChmod {
+		e.history.placed[s.path] = entry.Project
 	}
 }
 

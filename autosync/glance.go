@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
@@ -19,7 +20,7 @@ func glance(ctx context.Context, m *mirror.Mirror, hinted, unseen []safety.RelPa
 			paths[dir] = true
 		}
 	}
-	v := &view{}
+	v := &view{began: time.Now()}
 	if err := v.glance(ctx, m, paths); err != nil {
 		return nil, err
 	}

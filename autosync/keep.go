@@ -32,17 +32,27 @@ func (e *engine) settleDisplaced(s step, seq uint64, d safety.Displaced) string 
 		kept := e.moveSlot(s.side, seq, conflictsFolder, s.path)
 		e.noteConflict(s.path, d.Expected, kept)
 		return kept
-	case s.side == mirror.ProjectSide && e.history.placed[s.path] == fileID{d.Info.Dev, d.Info.Ino}:
+	case s.side == mirror.ProjectSide && e.isOurs(s.path):
 		// Kept once: it is what this session placed there, and the version before that is kept.
 	case s.side == mirror.ProjectSide:
 		return d.Slot
-	case s.keep == keepRefused || !d.Expected:
+	case !d.Expected:
+		e.keepStray(s, seq, d)
+		return ""
+	case s.keep == keepRefused:
 		return e.moveSlot(s.side, seq, refusedFolder, s.path)
 	}
 	if err := e.stores[s.side].Drop(seq); err != nil {
 		return d.Slot
 	}
 	return ""
+}
+
+// isOurs reports whether the project's version, as it was seen, is the one that this session placed. The inode alone
+// would not do: the user may have saved into it.
+func (e *engine) isOurs(p safety.RelPath) bool {
+	placed := e.history.placed[p]
+	return placed != mirror.Stamp{} && placed == mirror.StampOf(e.view.project.Get(p).Info)
 }
 
 // keepStray keeps what a call that failed took out and could not put back, since something newer was there already.

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
@@ -17,15 +19,19 @@ import (
 // view is both sides as one pass saw them.
 type view struct {
 	project, mirrored *mirror.Tree
+	began             time.Time
 	looks             []look // only paths at which a side moved, sorted
 	trouble           []PathNote
 	again             []PathNote // what changed while it was looked at
 	startFiles        int
+
+	countLinks sync.Once // files are staged in parallel
+	links      map[fileID]uint64
 }
 
 // lookAround scans both sides and looks at every path whose stamps moved since the base.
 func lookAround(ctx context.Context, m *mirror.Mirror) (*view, error) {
-	v := &view{}
+	v := &view{began: time.Now()}
 	if err := v.scan(ctx, m); err != nil {
 		return nil, err
 	}
@@ -76,7 +82,7 @@ func (v *view) dropFailed(errs []error) {
 	for i, err := range errs {
 		if err != nil {
 			n := PathNote{Path: v.looks[i].path, Why: err.Error()}
-			if errors.Is(err, safety.ErrChanged) {
+			if errors.Is(err, safety.ErrChanged) || errors.Is(err, safety.ErrNotRegular) || isAbsent(err) {
 				v.again = append(v.again, n)
 			} else {
 				v.trouble = append(v.trouble, n)
@@ -95,6 +101,20 @@ func (v *view) state(p safety.RelPath) mirror.State {
 		return mirror.State{}
 	}
 	return v.looks[i].project
+}
+
+// writableLinks is how many of a file's names are paths of the project that the agent may write. The others must not
+// change with them: they are read-only or hidden, or outside.
+func (v *view) writableLinks(info safety.Info) uint64 {
+	v.countLinks.Do(func() {
+		v.links = map[fileID]uint64{}
+		for _, f := range v.project.All() {
+			if f.Info.Kind == safety.File && f.Info.Nlink > 1 && f.Access == dotfiles.Writable {
+				v.links[fileID{f.Info.Dev, f.Info.Ino}]++
+			}
+		}
+	})
+	return v.links[fileID{info.Dev, info.Ino}]
 }
 
 type looker struct {
@@ -176,6 +196,12 @@ func (l *looker) look(ctx context.Context, p safety.RelPath) (look, error) {
 	if lk.base, lk.project, lk.mirrored, err = c.states(); err != nil {
 		return lk, err
 	}
+	if !lk.access.Mirrored() && mf.Info.Kind == safety.Directory && lk.base.Kind == safety.Directory {
+		lk.workBelow, err = l.hasWorkBelow(ctx, p)
+		if err != nil {
+			return lk, err
+		}
+	}
 	l.lookAtLinks(&lk, pf, mf)
 	if lk.project.Absent() && !lk.mirrored.Absent() && lk.barred == "" && l.occupied(p) {
 		lk.barred = "the project has something hidden there"
@@ -231,6 +257,16 @@ func (l *looker) lookAtLinks(lk *look, pf, mf mirror.Found) {
 			lk.barred = orElse(v.Why, "a link with an absolute target")
 		}
 	}
+}
+
+// hasWorkBelow reports whether something in the mirror's directory at p, which the scan did not look into since it is
+// hidden by now, is not as it was when both sides last agreed. A deletion is no work.
+func (l *looker) hasWorkBelow(ctx context.Context, p safety.RelPath) (bool, error) {
+	found := false
+	err := walkUnseen(ctx, l.m.Root, l.mirrored, p, func(child safety.RelPath, info safety.Info) {
+		found = found || hasMoved(l.m.Base.Get(child).Mirror, mirror.Found{Info: info})
+	})
+	return found, err
 }
 
 func orElse(s, other string) string {

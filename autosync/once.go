@@ -199,7 +199,7 @@ func newInExcluded(m *mirror.Mirror) []safety.RelPath {
 // preview says what Once would do.
 func preview(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, error) {
 	if err := journal.Read(filepath.Join(m.Session.Dir(), "journal"), func(r record) error {
-		(&history{placed: map[safety.RelPath]fileID{}}).replay(m.Base, r)
+		(&history{placed: map[safety.RelPath]mirror.Stamp{}}).replay(m.Base, r)
 		return nil
 	}); err != nil {
 		return Changes{}, err
@@ -214,7 +214,7 @@ func preview(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, erro
 		return c, err
 	}
 	pl := makePlan(v.looks, limitsFor(opts, v.startFiles))
-	c.adoptNotes(pl, v.trouble)
+	c.adoptNotes(pl, slices.Concat(v.trouble, v.again))
 	for _, s := range slices.Concat(pl.clear, pl.put, pl.remove) {
 		c.foresee(s)
 	}

@@ -14,6 +14,7 @@ type look struct {
 	barred                  string         // why the mirror's version may not cross though the path is writable; "": it may
 	movedTo                 safety.RelPath // where in the mirror the inode or content of a deleted file is now; "": nowhere
 	stranded                bool           // movedTo is a path that may not cross
+	workBelow               bool           // the mirror's directory, hidden by now, holds what differs from the base
 	hiddenBelow             bool           // the project's directory holds, at any depth, what the mirror does not show
 }
 
@@ -127,6 +128,9 @@ func decideLook(lk look) outcome {
 	case RefuseNew:
 		o.fix("read-only", standRefused)
 	case FreezeGit, SetAside, Withdraw:
+	}
+	if o.action == Withdraw && lk.workBelow {
+		o.action = SetAside // from before the rule: the agent's work, and nowhere else
 	}
 	switch {
 	case lk.isResidue():
@@ -245,8 +249,11 @@ func settle(o *outcome, index map[safety.RelPath]*outcome) {
 }
 
 // barsBelow reports whether the agent replaced the project's directory by something that may not cross: what lay below
-// it is not deleted for that.
+// it is not deleted for that. Nor can anything be put below a link of the project's that was left out.
 func (o *outcome) barsBelow() bool {
+	if o.barred != "" && o.mirrored.Kind == safety.Directory {
+		return true
+	}
 	return o.below || o.fixed != "" && o.project.Kind == safety.Directory && o.mirrored.Kind != safety.Directory && !o.mirrored.Absent()
 }
 
@@ -272,6 +279,8 @@ func (o *outcome) bury() {
 func (o *outcome) becomeDirectory() {
 	directory := mirror.State{Kind: safety.Directory}
 	switch {
+	case o.barred != "" && o.mirrored.Kind == safety.Directory:
+		o.fix(o.barred, standRefused)
 	case o.final.Absent() && o.pin == pinFixed:
 		o.fix("something below it stays", standHeld)
 	case o.final.Absent() && o.project.Kind == safety.Directory:

@@ -189,6 +189,9 @@ func (e *engine) openSource(s step) (*os.File, safety.Info, error) {
 // may not write; the project's files keep their own mode but for the execute bits.
 func (e *engine) shape(s step, source safety.Info) safety.Shape {
 	shape := safety.Shape{Mode: source.Mode & 0o777, Mtime: source.Mtime}
+	if info := e.view.project.Get(s.path).Info; s.side == mirror.ProjectSide && info.Nlink > 1 {
+		shape.Apart = e.view.writableLinks(info) < info.Nlink
+	}
 	if s.side == mirror.MirrorSide {
 		shape.Exact = true
 		if e.m.Policy.Access(string(s.path), false) == dotfiles.ReadOnly {
@@ -206,20 +209,21 @@ func (e *engine) place(p *pending) error {
 		return err
 	}
 	if p.side == mirror.MirrorSide && displaced.Slot != "" && !displaced.Expected {
-		return e.takeBack(p)
+		return e.takeBack(p, displaced)
 	}
 	entry := e.entry(p)
 	kept := e.settleDisplaced(p.step, p.staged.Seq(), displaced)
-	e.done(p.step, p.staged.Seq(), entry, kept)
+	e.done(p.step, p.staged.Placing().String(), p.staged.Seq(), entry, kept)
 	e.report(p.step, kept)
 	return nil
 }
 
 // takeBack gives the mirror back what was saved in it while the project's version came in: the agent's newer version wins,
 // so it has to be there when both sides are looked at again.
-func (e *engine) takeBack(p *pending) error {
+func (e *engine) takeBack(p *pending, displaced safety.Displaced) error {
 	if err := e.stores[p.side].TakeBack(p.staged); err != nil {
-		return fmt.Errorf("give the mirror its newer %s back (it is kept at %s): %w", p.path, e.stores[p.side].SlotPath(p.staged.Seq()), err)
+		e.keepStray(p.step, p.staged.Seq(), displaced) // the next look finds both sides equal: it would never be told
+		return fmt.Errorf("give the mirror its newer %s back: %w", p.path, err)
 	}
 	return fmt.Errorf("copy %s: %w", p.path, safety.ErrChanged)
 }
@@ -234,7 +238,7 @@ func (e *engine) entry(p *pending) mirror.Entry {
 			entry.State.Content = p.to.Content
 		}
 	}
-	placed, source := mirror.StampOf(p.staged.Info()), mirror.StampOf(p.source)
+	placed, source := mirror.PlacedStamp(p.staged.Info()), mirror.SeenStamp(p.source, e.view.began)
 	entry.Project, entry.Mirror = placed, source
 	if p.side == mirror.MirrorSide {
 		entry.Project, entry.Mirror = source, placed

@@ -19,9 +19,13 @@ type record struct {
 	Expect *mirror.Stamp `json:"expect,omitempty"` // intent: what the call will displace
 	Staged *mirror.Stamp `json:"staged,omitempty"` // intent: what it will place
 	Base   *mirror.Entry `json:"base,omitempty"`   // done: the new base; absent: none
-	Kept   string        `json:"kept,omitempty"`   // done: where the displaced version is
+	Target []byte        `json:"target,omitempty"` // done: the base's link target: JSON would mend what is no UTF-8
+	Kept   []byte        `json:"kept,omitempty"`   // done: where the displaced version is
 	Why    string        `json:"why,omitempty"`    // held
 }
+
+// opChmod is the call that places nothing: what is at the path is whose it was.
+const opChmod = "chmod"
 
 type recordType string
 
@@ -35,7 +39,7 @@ const (
 // history is what a journal tells the next pass.
 type history struct {
 	lastSeq uint64
-	placed  map[safety.RelPath]fileID // what we placed in the project last: a displaced file that is this is not kept again
+	placed  map[safety.RelPath]mirror.Stamp // what we placed in the project last: a file that is still exactly this is not kept again
 }
 
 // replay applies one record to the base and the history.
@@ -48,16 +52,17 @@ func (h *history) replay(base *mirror.Base, r record) {
 	var e mirror.Entry
 	if r.Base != nil {
 		e = *r.Base
+		e.State.Target = string(r.Target)
 	}
 	base.Put(p, e)
-	if r.Type == recordDone && r.Side == mirror.ProjectSide {
-		h.placed[p] = fileID{e.Project.Dev, e.Project.Ino}
+	if r.Type == recordDone && r.Side == mirror.ProjectSide && r.Op != opChmod {
+		h.placed[p] = e.Project
 	}
 }
 
 // openJournal opens a session's journal and brings the base up to it.
 func openJournal(path string, base *mirror.Base) (*journal.Journal, *history, error) {
-	h := &history{placed: map[safety.RelPath]fileID{}}
+	h := &history{placed: map[safety.RelPath]mirror.Stamp{}}
 	j, err := journal.Open(path, func(r record) error {
 		h.replay(base, r)
 		return nil

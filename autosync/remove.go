@@ -37,7 +37,11 @@ func (e *engine) remove(s step) error {
 	}
 	err := e.removeDir(s)
 	if err != nil && isNotEmpty(err) {
-		e.setBase(s.path, mirror.Entry{}) // hidden or refused entries are left in it: for the other side it is gone
+		// Hidden or refused entries are left in it: for the other side it is gone. The mirror's own rest stays in the
+		// base: a later pass would take it for a directory that the agent made, and bring it back to the project.
+		if s.side == mirror.ProjectSide {
+			e.setBase(s.path, mirror.Entry{})
+		}
 		return nil
 	}
 	return err
@@ -57,7 +61,7 @@ func (e *engine) removeFile(s step) error {
 		return err
 	}
 	kept := e.settleDisplaced(s, seq, displaced)
-	e.done(s, seq, mirror.Entry{}, kept)
+	e.done(s, "delete", seq, mirror.Entry{}, kept)
 	e.report(s, kept)
 	return nil
 }
@@ -73,7 +77,7 @@ func (e *engine) removeDir(s step) error {
 	if err := e.root(s.side).Rmdir(s.path); err != nil && !isAbsent(err) {
 		return err
 	}
-	e.done(s, seq, mirror.Entry{}, "")
+	e.done(s, "rmdir", seq, mirror.Entry{}, "")
 	e.report(s, "")
 	return nil
 }
@@ -101,7 +105,7 @@ func (e *engine) makeDir(s step) error {
 	if there := e.tree(other(s.side)).Get(s.path).Info; there.Kind == safety.Directory {
 		*stampAt(&entry, other(s.side)) = mirror.StampOf(there)
 	}
-	e.done(s, e.seq, entry, "")
+	e.done(s, "mkdir", e.seq, entry, "")
 	e.report(s, "")
 	return nil
 }
@@ -134,7 +138,7 @@ func (e *engine) chmod(s step) error {
 	}
 	seq := e.nextSeq()
 	stamp := mirror.StampOf(info)
-	if err := e.intend(s.side == mirror.ProjectSide, record{Seq: seq, Op: "chmod", Side: s.side, Path: []byte(s.path), Expect: &stamp}); err != nil {
+	if err := e.intend(s.side == mirror.ProjectSide, record{Seq: seq, Op: opChmod, Side: s.side, Path: []byte(s.path), Expect: &stamp}); err != nil {
 		return err
 	}
 	if err := root.Chmod(s.path, info, mode); err != nil {
@@ -146,8 +150,8 @@ func (e *engine) chmod(s step) error {
 	}
 	entry := mirror.Entry{State: s.to}
 	*stampAt(&entry, s.side) = e.stampAfterChmod(info, after)
-	*stampAt(&entry, other(s.side)) = mirror.StampOf(e.tree(other(s.side)).Get(s.path).Info)
-	e.done(s, seq, entry, "")
+	*stampAt(&entry, other(s.side)) = mirror.SeenStamp(e.tree(other(s.side)).Get(s.path).Info, e.view.began)
+	e.done(s, opChmod, seq, entry, "")
 	e.report(s, "")
 	return nil
 }
@@ -157,7 +161,7 @@ func (e *engine) stampAfterChmod(before, after safety.Info) mirror.Stamp {
 	if !before.SameFile(after) || before.Size != after.Size || before.Mtime != after.Mtime {
 		return mirror.Stamp{}
 	}
-	return mirror.StampOf(after)
+	return mirror.PlacedStamp(after)
 }
 
 func isNotEmpty(err error) bool {

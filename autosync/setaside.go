@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
 
@@ -21,7 +22,7 @@ func (e *engine) setAsideLeft() {
 	}
 	for _, n := range e.changes.Held {
 		e.emit(Held, n.Path, ToProject, n.Why, n.Kept)
-		e.append(record{Type: recordHeld, Path: []byte(n.Path), Why: n.Why, Kept: n.Kept})
+		e.append(record{Type: recordHeld, Path: []byte(n.Path), Why: n.Why, Kept: []byte(n.Kept)})
 	}
 }
 
@@ -44,27 +45,51 @@ func each(notes []PathNote) []*PathNote {
 	return out
 }
 
-// setAsideCommits keeps the mirror's repository when the agent committed in it: the commits are nowhere else.
+// setAsideCommits keeps each repository of the mirror that the agent made or committed in: the commits are nowhere else.
 func (e *engine) setAsideCommits() {
-	const repository = ".git"
 	moved, err := e.m.GitMoved()
-	if err == nil && !moved {
-		return
-	}
-	var kept string
-	if err == nil {
-		kept, err = e.keepTree(repository, gitFolder)
-	}
 	if err != nil {
-		e.fail(repository, fmt.Errorf("keep the commits made in the mirror: %w", err))
+		e.failNow(repository, fmt.Errorf("keep the commits made in the mirror: %w", err))
 		return
 	}
-	e.noteRefused(repository, "commits stay in the mirror's repository; git fetch from where it is kept brings them", kept)
+	if moved {
+		e.keepRepository(repository)
+	}
+	// No repository below the top is mirrored: one that is there is the agent's.
+	for p, found := range e.view.mirrored.All() {
+		if found.Info.Kind != safety.Directory || !found.Access.Mirrored() {
+			continue
+		}
+		if info, err := e.m.Root.Lstat(p.Join(repository)); err != nil || info.Kind != safety.Absent {
+			e.keepRepository(p.Join(repository))
+		}
+	}
+}
+
+const repository = ".git"
+
+func (e *engine) keepRepository(p safety.RelPath) {
+	kept, err := e.keepTree(p, gitFolder)
+	if err != nil {
+		e.failNow(p, fmt.Errorf("keep the commits made in the mirror: %w", err))
+		return
+	}
+	e.noteRefused(p, "commits stay in the mirror's repository; git fetch from where it is kept brings them", kept)
 }
 
 // setAside keeps the mirror's version of each noted path that is not kept yet, and returns those notes. Notes are sorted:
 // what lies below a path that was moved went along with it.
+//
+// What is moved out, and what lies below it, leaves the base first, durably: in a mirror that stays after all, because
+// of a crash or since it could not be removed, it would look deleted by the agent, and the next sync would delete it in
+// the project.
 func (e *engine) setAside(notes []*PathNote, folder string) []PathNote {
+	if err := e.forget(notes); err != nil {
+		for _, n := range notes {
+			e.failNow(n.Path, err)
+		}
+		return nil
+	}
 	var now []PathNote
 	moved := map[safety.RelPath]string{}
 	for _, n := range notes {
@@ -83,13 +108,32 @@ func (e *engine) setAside(notes []*PathNote, folder string) []PathNote {
 			n.Kept, err = e.keepTree(n.Path, folder)
 		}
 		if err != nil {
-			e.fail(n.Path, err)
+			e.failNow(n.Path, err)
 			continue
 		}
 		moved[n.Path] = n.Kept
 		now = append(now, *n)
 	}
 	return now
+}
+
+// forget takes the paths that are going to be moved out of the base.
+func (e *engine) forget(notes []*PathNote) error {
+	going := map[safety.RelPath]string{}
+	for _, n := range notes {
+		if n.Kept == "" && e.view.mirrored.Get(n.Path).Info.Kind != safety.Absent {
+			going[n.Path] = "."
+		}
+	}
+	if len(going) == 0 {
+		return nil
+	}
+	for p := range e.m.Base.All() {
+		if going[p] != "" || movedAlong(going, p) != "" {
+			e.setBase(p, mirror.Entry{})
+		}
+	}
+	return e.journal.Flush(true)
 }
 
 func movedAlong(moved map[safety.RelPath]string, p safety.RelPath) string {

@@ -237,7 +237,7 @@ func (w *dirWork) link(ctx context.Context, p safety.RelPath, name string, acces
 	w.part.built.Links++
 	w.part.add(p, Entry{
 		State:   State{Kind: safety.Symlink, Target: verdict.Target},
-		Project: w.stamp(info), Mirror: StampOf(made),
+		Project: w.stamp(info), Mirror: PlacedStamp(made),
 	})
 	return nil
 }

@@ -59,7 +59,7 @@ func (w *dirWork) fill(ctx context.Context, p safety.RelPath, name string, from 
 			Kind: safety.File, Exec: info.Exec(),
 			Content: Content{Size: copied.Bytes, Sum: copied.Sum},
 		},
-		Project: stamp(info), Mirror: StampOf(made),
+		Project: stamp(info), Mirror: PlacedStamp(made),
 	}
 	if writer || !settled {
 		e.Project = Stamp{}

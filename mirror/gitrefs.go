@@ -13,10 +13,12 @@ import (
 )
 
 // GitMoved reports whether the mirror's repository has other branches, tags or another HEAD than when it was copied:
-// the agent has committed, and the commits are nowhere else. Without a repository nothing has moved.
+// the agent has committed, and the commits are nowhere else. A repository
+// in a mirror that was given none is the agent's altogether.
 func (m *Mirror) GitMoved() (bool, error) {
 	if m.Session.GitRefs == "" {
-		return false, nil
+		info, err := m.Root.Lstat(".git")
+		return info.Kind != safety.Absent, err
 	}
 	now, err := gitRefs(m.Root)
 	return now != m.Session.GitRefs, err

@@ -23,6 +23,30 @@ func young(i safety.Info, now int64) bool {
 	return changed > now-2*int64(tickOf(i))
 }
 
+// unproven is the ctime of a stamp that is no entry's, so that the entry is looked at again. What a rename leaves as it
+// is stays in the stamp: moves are traced by it.
+const unproven = -1
+
+// SeenStamp is the stamp of an entry that was looked at no earlier than at: unproven when that was too soon after its
+// last change.
+func SeenStamp(i safety.Info, at time.Time) Stamp {
+	s := StampOf(i)
+	if young(i, at.UnixNano()) {
+		s.Ctime = unproven
+	}
+	return s
+}
+
+// PlacedStamp is the stamp of an entry that we just made. Its mtime is its source's, so that a later save moves it;
+// but not within the tick of a coarse clock.
+func PlacedStamp(i safety.Info) Stamp {
+	s := StampOf(i)
+	if i.Kind != safety.Directory && tickOf(i) == coarseTick {
+		s.Ctime = unproven
+	}
+	return s
+}
+
 // recent reports whether an entry changed so lately that somebody may still be at it. One call that writes much moves
 // the file's time when it begins and not when it ends: a copy made meanwhile is torn, and the file looks settled.
 func recent(i safety.Info) bool {

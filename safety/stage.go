@@ -13,6 +13,7 @@ type Shape struct {
 	Mode  uint32 // permission bits; a replacement takes the target's and only the exec bits from here
 	Mtime int64  // nanoseconds; 0: now
 	Exact bool   // a replacement takes Mode whole, not the target's
+	Apart bool   // a replaced hard link comes apart: its other names are not to change
 }
 
 // Staged is new content that is complete but not yet placed.
@@ -129,6 +130,9 @@ func (s *Store) StageReplacement(ctx context.Context, seq uint64, src *os.File, 
 			st.shape.Mode &= 0o777
 		}
 		uid, _ := ownIDs()
+		if shape.Apart {
+			t.info.Nlink = 1
+		}
 		st.placing = planReplace(s.placing, t, uid)
 		if t.info.Kind != File && st.placing == InPlace {
 			return fmt.Errorf("a %v cannot be replaced here: %w", t.info.Kind, os.ErrPermission)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -61,6 +62,20 @@ func (s *Store) SlotPath(seq uint64) string { return filepath.Join(s.dir, slotNa
 
 // StagePath is where content waits whose way needs the slot for the old version: RenameAway and InPlace.
 func (s *Store) StagePath(seq uint64) string { return filepath.Join(s.dir, stageName(seq)) }
+
+// LastSeq is the highest number that any slot or staged file in the store has; 0 in an empty one. A crash between
+// staging and the journal leaves numbers in use that no journal knows.
+func (s *Store) LastSeq() (uint64, error) {
+	names, err := s.folder.ReadDir()
+	last := uint64(0)
+	for _, n := range names {
+		// Base 10 keeps leading zeros from meaning anything; other names are not ours.
+		if seq, err := strconv.ParseUint(strings.TrimSuffix(n.Name, ".new"), 10, 64); err == nil {
+			last = max(last, seq)
+		}
+	}
+	return last, err
+}
 
 // Sync makes the names in the store durable.
 func (s *Store) Sync() error { return s.folder.Sync() }

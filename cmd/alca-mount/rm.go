@@ -50,6 +50,10 @@ func (a *app) rm(ctx context.Context, spec string, force bool) error {
 		}
 	}
 	if there {
+		s.State = mirror.SessionRemoving // a mirror that is removed in part must not be synced
+		if err := s.Save(); err != nil {
+			return err
+		}
 		err := removeMirror(ctx, s)
 		if err != nil && !(force && ownMirror(s) && errors.Is(err, safety.ErrNoMarker)) {
 			return fmt.Errorf("rm %s: %w", s.ID, err)
