@@ -99,3 +99,27 @@ func TestAnEditBelowADirectoryThatBecomesAFileIsAConflict(t *testing.T) {
 	p.wantKept(c.Conflicts, "d/edited", "user's")
 	p.wantKept(c.Deleted, "d/same", "2")
 }
+
+// What the user made of a file that this session placed before is the user's, whichever inode it has.
+func TestTheUsersEditOfAFileThatWePlacedIsKept(t *testing.T) {
+	p := newPair(t, "f = first")
+	p.write(p.mirror, "f", "agent's")
+	p.sync()
+	if err := os.WriteFile(filepath.Join(p.project, "f"), []byte("user's edit"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.sync()
+	p.wantMirror("f", "user's edit")
+	p.write(p.mirror, "f", "agent's again")
+	p.sync()
+	found := false
+	for _, name := range []string{"store", "conflicts"} {
+		_ = filepath.WalkDir(filepath.Join(p.m.Session.Dir(), name), func(path string, d os.DirEntry, err error) error {
+			found = found || err == nil && d.Type().IsRegular() && read(t, path) == "user's edit"
+			return nil
+		})
+	}
+	if !found {
+		t.Error("the user's edit is kept nowhere")
+	}
+}
