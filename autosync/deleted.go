@@ -5,15 +5,34 @@ import (
 	"github.com/alca-mount/alca-mount/safety"
 )
 
-// deletions knows which files of the project the agent's deletions took, over all passes: a mass delete may come one
-// by one. A file that is there again, or was moved, is not gone.
+// deletions knows which of the files that the session started with the agent's deletions took, over all passes: a mass
+// delete may come one by one. A file that is there again, or was moved, is not gone.
 type deletions struct {
+	start map[safety.RelPath]bool
 	paths map[safety.RelPath]bool
 }
 
-func newDeletions() *deletions { return &deletions{paths: map[safety.RelPath]bool{}} }
+func newDeletions(base *mirror.Base) *deletions {
+	d := &deletions{start: map[safety.RelPath]bool{}, paths: map[safety.RelPath]bool{}}
+	for p, e := range base.All() {
+		if e.State.Kind == safety.File {
+			d.start[p] = true
+		}
+	}
+	return d
+}
 
-func (d *deletions) count() int { return len(d.paths) }
+// limit brings the deletions so far into the limits of a pass over looks. Those of files that were made in the session
+// don't count: what the pass will count for them is taken off beforehand.
+func (d *deletions) limit(looks []look, l *limits) {
+	l.startFiles, l.gone = len(d.start), len(d.paths)
+	for _, lk := range looks {
+		own := lk.base.Kind == safety.File && lk.movedTo == "" && !d.start[lk.path]
+		if own && Decide(lk.access, lk.base, lk.project, lk.mirrored) == DeleteInProject {
+			l.gone--
+		}
+	}
+}
 
 // note takes in what a pass did: its deletions, and what it put where something had been deleted.
 func (d *deletions) note(base *mirror.Base, v *view, pl plan) {
@@ -26,7 +45,7 @@ func (d *deletions) note(base *mirror.Base, v *view, pl plan) {
 	for _, steps := range [...][]step{pl.clear, pl.remove} {
 		for _, s := range steps {
 			gone := base.Get(s.path).State.Absent()
-			if s.side == mirror.ProjectSide && s.from.Kind == safety.File && gone && !moved[s.path] {
+			if s.side == mirror.ProjectSide && d.start[s.path] && gone && !moved[s.path] {
 				d.paths[s.path] = true
 			}
 		}
@@ -52,7 +71,7 @@ func (d *deletions) trace(base *mirror.Base, v *view) {
 			lost[moved{fileID{s.Dev, s.Ino}, s.Size, s.Mtime}] = lk
 		}
 	}
-	if d.count()+len(lost) <= massDeleteFloor {
+	if len(d.paths)+len(lost) <= massDeleteFloor {
 		return
 	}
 	for p, e := range base.All() {

@@ -75,7 +75,7 @@ func (s *Syncer) pass(ctx context.Context, due []waiting) error {
 	s.hidden.note(s.m, hinted)
 	s.e.view = v
 	s.postpone(v, waits)
-	l := limitsFor(s.e.opts, s.startFiles)
+	l := limitsFor(s.e.opts, 0)
 	s.remember(v, &l)
 	pl := makePlan(v.looks, l)
 	if err := s.checkEmptied(pl); err != nil {
@@ -124,7 +124,7 @@ func latest(notes []PathNote) []PathNote {
 func (s *Syncer) remember(v *view, l *limits) {
 	s.tellBarred(s.hidden.bar(s.m, v))
 	s.deleted.trace(s.m.Base, v)
-	l.startFiles, l.gone = s.startFiles, s.deleted.count()
+	s.deleted.limit(v.looks, l)
 }
 
 // checkEmptied refuses to carry deletions from a side of which nothing is left: see view.checkEmptied.

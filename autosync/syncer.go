@@ -27,7 +27,6 @@ type Syncer struct {
 	// The loop's own.
 	e          *engine
 	queue      *queue
-	startFiles int
 	deleted    *deletions
 	hidden     *hiddenInodes
 	unseen     map[safety.RelPath]bool
@@ -94,18 +93,13 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 		return nil, err
 	}
 	s := &Syncer{
-		m: m, e: e, queue: newQueue(), deleted: newDeletions(), hidden: newHiddenInodes(),
+		m: m, e: e, queue: newQueue(), deleted: newDeletions(m.Base), hidden: newHiddenInodes(),
 		barred: map[safety.RelPath]PathNote{}, unseen: map[safety.RelPath]bool{}, told: map[string]bool{},
 		ready: make(chan struct{}), done: make(chan struct{}), stuck: make(chan struct{}), asks: make(chan ask), scans: make(chan scanned, 1),
 	}
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx)) // ends by Stop, so that what is under way is synced
 	if err := s.watch(ctx, live); err != nil {
 		return nil, errors.Join(err, s.closeWatchers(), e.close())
-	}
-	for _, entry := range m.Base.All() {
-		if entry.State.Kind == safety.File {
-			s.startFiles++
-		}
 	}
 	e.remembers = s.remember
 	go s.loop(ctx, newPace(live))
