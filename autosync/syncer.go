@@ -25,19 +25,19 @@ type Syncer struct {
 	scans    chan scanned
 
 	// The loop's own.
-	e          *engine
-	queue      *queue
-	deleted    *deletions
-	hidden     *hiddenInodes
-	unseen     map[safety.RelPath]bool
-	told       map[string]bool
-	barred     map[safety.RelPath]PathNote
-	unwell     bool // degraded was told, healthy not since
-	halted     error
-	scanning   bool
-	askers     []ask // wait for the scan that runs
-	next       []ask // came while it ran: for the one after
-	draining   []draining
+	e        *engine
+	queue    *queue
+	deleted  *deletions
+	hidden   *hiddenInodes
+	unseen   map[safety.RelPath]bool
+	told     map[string]bool
+	barred   map[safety.RelPath]PathNote
+	unwell   bool // degraded was told, healthy not since
+	halted   error
+	scanning bool
+	askers   []ask // wait for the scan that runs
+	next     []ask // came while it ran: for the one after
+	draining []draining
 
 	stop    sync.Once
 	stopped stopped
