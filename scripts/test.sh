@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every check and test of the project, as root and as an ordinary user, and installs what they need.
-# Usage: scripts/test.sh [STEP…]; without steps, all of them. LONG=1 runs the large counts.
+# Usage: scripts/test.sh [STEP…]; without steps, all of them. PACKAGES narrows the step "user" down.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -64,7 +64,7 @@ step_user() {
 	git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$work"
 	chown -R "$ordinary" "$work"
 	chmod 0755 "$work"
-	for pkg in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do
+	for pkg in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ${PACKAGES:-./...}); do
 		dir=${pkg#github.com/alca-mount/alca-mount}
 		bin=$work/$(echo "$pkg" | tr / _).test
 		go test -c -o "$bin" "$pkg"
