@@ -151,9 +151,13 @@ func TestARootThatGoesAfterTheLookDeletesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPair(t, "a = 1", "b = 2")
+			var verified atomic.Bool // the first look at the roots is over
 			var once sync.Once
 			p.hook(mirror.MirrorSide, func(op safety.Op, _ string) error {
-				if op == safety.OpDirRead {
+				if op == safety.OpMarkerRead {
+					verified.Store(true)
+				}
+				if op == safety.OpDirRead && verified.Load() {
 					once.Do(func() {
 						if err := errors.Join(os.Remove(filepath.Join(p.mirror, "a")), harm(p)); err != nil {
 							t.Error(err)
