@@ -33,6 +33,8 @@ type engine struct {
 	left     map[safety.RelPath]bool        // refused versions that still lie in the mirror
 	again    []PathNote                     // what changed under our hands: to be looked at again
 
+	displaced []displacedFile // still open for writing when they were displaced
+
 	remembers func(*view, *limits) // brings in what a live session knows from before; nil: nothing
 }
 
@@ -119,6 +121,7 @@ func (e *engine) recordStores() error {
 
 // close makes all durable and gives the journal back.
 func (e *engine) close() error {
+	e.settleLateWriters(true)
 	errs := []error{e.relock(), e.syncDirs(), e.journal.Close(), e.keepRoot.Close()}
 	for _, s := range e.stores {
 		errs = append(errs, s.Close())

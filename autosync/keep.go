@@ -32,6 +32,8 @@ func (e *engine) settleDisplaced(s step, seq uint64, d safety.Displaced) string 
 		kept := e.moveSlot(s.side, seq, conflictsFolder, s.path)
 		e.noteConflict(s.path, d.Expected, kept)
 		return kept
+	case e.hasLateWriter(s, seq, d):
+		return d.Slot
 	case s.side == mirror.ProjectSide && e.isOurs(s.path):
 		// Kept once: it is what this session placed there, and the version before that is kept.
 	case s.side == mirror.ProjectSide:

@@ -90,7 +90,11 @@ func (s *Syncer) pass(ctx context.Context, due []waiting) error {
 	s.retry(s.e.again, waits, retryMax)
 	s.retry(s.e.changes.Failed[failed:], waits, failedMax)
 	s.e.changes.Failed = latest(s.e.changes.Failed)
-	return errors.Join(err, s.e.relock(), s.e.syncDirs())
+	s.e.settleLateWriters(false)
+	if err := errors.Join(s.e.relock(), s.e.syncDirs()); err != nil { // of a directory that went meanwhile, say
+		s.e.changes.Failed = append(s.e.changes.Failed, PathNote{Why: err.Error()})
+	}
+	return err
 }
 
 // retry puts paths back that could not be carried, each time for twice as long.
@@ -194,11 +198,12 @@ func (s *Syncer) postpone(v *view, waits map[safety.RelPath]waiting) {
 	now := time.Now()
 	hides := map[safety.RelPath]bool{}
 	above := map[safety.RelPath]time.Time{} // directories of which something waits, and until when
+	later := map[safety.RelPath]time.Time{} // what waits itself: what is below waits with it
 	var kept []look
 	for _, lk := range slices.Backward(v.looks) { // what is in a directory comes before the directory
 		w, ok := waits[lk.path]
 		if !ok {
-			w = waiting{path: lk.path, since: now}
+			w = s.queue.get(lk.path, now)
 		}
 		dir := lk.path.Dir()
 		if _, known := hides[dir]; !known && lk.base.Absent() && !lk.project.Absent() {
@@ -219,6 +224,7 @@ func (s *Syncer) postpone(v *view, waits map[safety.RelPath]waiting) {
 			continue
 		}
 		s.queue.back(w, due)
+		later[lk.path] = due
 		for _, dir := range lk.path.Parents() {
 			if due.After(above[dir]) {
 				above[dir] = due
@@ -226,7 +232,20 @@ func (s *Syncer) postpone(v *view, waits map[safety.RelPath]waiting) {
 		}
 	}
 	slices.Reverse(kept)
-	v.looks = kept
+	v.looks = slices.DeleteFunc(kept, func(lk look) bool {
+		for _, dir := range lk.path.Parents() {
+			due, isLater := later[dir]
+			if isLater {
+				w, ok := waits[lk.path]
+				if !ok {
+					w = s.queue.get(lk.path, now)
+				}
+				s.queue.back(w, due)
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // endsDirectory reports whether the path is a directory on one side, and gone or something else on the other: planning

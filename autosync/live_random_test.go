@@ -223,7 +223,7 @@ func (a *actor) step() {
 			err = os.Chmod(a.full(p), []fs.FileMode{0o644, 0o755, 0o600}[a.r.IntN(3)])
 		}
 	case n < 21:
-		what, err = "ln -s", os.Symlink([]string{"a", "b", "../c", "hid", "/etc/passwd", "../../.."}[a.r.IntN(6)], a.full(p))
+		what, err = "ln -s", os.Symlink([]string{"a", "b", "../c", "hid", "/etc/passwd", "/nowhere/at/all"}[a.r.IntN(6)], a.full(p))
 	case n < 22:
 		what, err = "ln", a.link(p)
 	default:

@@ -40,11 +40,26 @@ func (q *queue) hint(p safety.RelPath, now time.Time, delay time.Duration, busy 
 	}
 }
 
-// found notes that a scan saw p changed: when is not known, so that what waits already goes on waiting.
+// found notes that a scan saw p changed: it is looked at now. When it changed is not known, so that the wait of what is
+// in the queue already does not begin anew.
 func (q *queue) found(p safety.RelPath, now time.Time) {
-	if q.byPath[p] == nil {
+	w := q.byPath[p]
+	if w == nil {
 		q.hint(p, now, 0, false)
+		return
 	}
+	if now.Before(w.due) {
+		w.due = now
+		heap.Fix(&q.order, w.at)
+	}
+}
+
+// get returns what waits as p; one that came just now where nothing does.
+func (q *queue) get(p safety.RelPath, now time.Time) waiting {
+	if w := q.byPath[p]; w != nil {
+		return *w
+	}
+	return waiting{path: p, since: now}
 }
 
 // waits reports whether p is in the queue.

@@ -84,11 +84,14 @@ func TestQueueBusyBeginsTheWaitAnew(t *testing.T) {
 }
 
 // A deletion that waits would wait for ever if each scan began its wait anew.
-func TestQueueScanLeavesWhatWaitsAlone(t *testing.T) {
+func TestQueueScanBeginsNoWaitAnew(t *testing.T) {
 	q := newQueue()
 	q.back(waiting{path: "a", since: at(0)}, at(250))
+	if w := q.get("a", at(100)); w.since != at(0) {
+		t.Errorf("get: %+v", w)
+	}
 	q.found("a", at(100))
-	w := q.take(at(250), 1)
+	w := q.take(at(100), 1)
 	if len(w) != 1 || w[0].since != at(0) {
 		t.Errorf("taken %+v", w)
 	}

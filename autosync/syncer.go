@@ -243,6 +243,7 @@ func (s *Syncer) scanDone(ctx context.Context, found scanned, pace *pace) {
 		s.queue.found(p, now)
 	}
 	s.work(ctx)
+	s.e.settleLateWriters(false)
 	if s.halted != nil {
 		return
 	}
