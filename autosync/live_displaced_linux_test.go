@@ -8,6 +8,7 @@ import (
 
 // A logger keeps its descriptor while the other side's version replaces its file: what it writes later is kept.
 func TestLiveLoggersLaterLinesAreKept(t *testing.T) {
+	t.Parallel()
 	for _, side := range []string{"project", "mirror"} {
 		t.Run(side, func(t *testing.T) {
 			t.Parallel()

@@ -27,7 +27,7 @@ import (
 )
 
 func liveFlags() (sequences *int, seed *uint64) {
-	return flag.Int("live.sequences", 60, "random sequences of 50 operations on a live pair"),
+	return flag.Int("live.sequences", 40, "random sequences of 50 operations on a live pair"),
 		flag.Uint64("live.seed", 0, "run this one sequence; 0: all")
 }
 
@@ -214,6 +214,9 @@ func (a *actor) step() {
 		if p == q || strings.HasPrefix(q+"/", p+"/") || strings.HasPrefix(p+"/", q+"/") {
 			return
 		}
+		if a.name == "user" && strings.Contains(p, "hid") {
+			time.Sleep(80 * time.Millisecond) // RACE: what was hidden for less time than a hint takes is not known
+		}
 		err = a.taking(q, func() error { return os.Rename(a.full(p), a.full(q)) })
 	case n < 19:
 		what, err = "rm -r", a.removeAll(p)
@@ -223,7 +226,7 @@ func (a *actor) step() {
 			err = os.Chmod(a.full(p), []fs.FileMode{0o644, 0o755, 0o600}[a.r.IntN(3)])
 		}
 	case n < 21:
-		what, err = "ln -s", os.Symlink([]string{"a", "b", "../c", "hid", "/etc/passwd", "/nowhere/at/all"}[a.r.IntN(6)], a.full(p))
+		what, err = "ln -s", os.Symlink([]string{"a", "b", "./c", "hid", "/etc/passwd", "/nowhere/at/all"}[a.r.IntN(6)], a.full(p))
 	case n < 22:
 		what, err = "ln", a.link(p)
 	default:
@@ -399,6 +402,11 @@ func mayNotDiffer(l *live, skip func(string) bool) []string {
 	return differences(project, mirrored, func(p string) bool {
 		if strings.HasPrefix(project[p]+mirrored[p], "-> ") || strings.Contains(mirrored[p], "-> ") || skip(p) {
 			return true
+		}
+		for dir := filepath.Dir(p); dir != "."; dir = filepath.Dir(dir) {
+			if strings.HasPrefix(project[dir], "-> ") { // a link that was left out: nothing can lie below it
+				return true
+			}
 		}
 		return project[p] == "directory" && mirrored[p] == "" && holdsUnseen(filepath.Join(l.project, p))
 	})

@@ -60,6 +60,7 @@ func spin(dir, secret string) (stop func() int64) {
 }
 
 func TestLiveSavesOfAHiddenFileNeverShowInTheMirror(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("sed"); err != nil {
 		t.Skip(err)
 	}
@@ -92,6 +93,7 @@ func TestLiveSavesOfAHiddenFileNeverShowInTheMirror(t *testing.T) {
 }
 
 func TestLiveNpmLikeStormInTheMirror(t *testing.T) {
+	t.Parallel()
 	l := newLive(t, "a = 1")
 	n := 2000 * *liveScale
 	for i := range n {
@@ -143,6 +145,7 @@ func checkouts(t *testing.T, tree string) func(dir, commit string) {
 }
 
 func TestLiveGitCheckoutOnEitherSide(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip(err)
 	}
@@ -169,6 +172,7 @@ func TestLiveGitCheckoutOnEitherSide(t *testing.T) {
 }
 
 func TestLiveEditorsSavePatternsAreNoDeletions(t *testing.T) {
+	t.Parallel()
 	l := newLive(t, "f = 0", "g = 0")
 	for i := range 40 {
 		for j, side := range []string{l.mirror, l.project} {
@@ -197,6 +201,7 @@ func TestLiveEditorsSavePatternsAreNoDeletions(t *testing.T) {
 
 // Whatever happens to a whole root, no file of the other side is deleted, halted is said once, and Stop returns.
 func TestLiveRootsThatGoHaltOnce(t *testing.T) {
+	t.Parallel()
 	events := map[string]func(l *live, dir string){
 		"removed":  func(l *live, dir string) { l.must(os.RemoveAll(dir)) },
 		"renamed":  func(l *live, dir string) { l.must(os.Rename(dir, dir+".away")) },
@@ -249,6 +254,7 @@ func TestLiveRootsThatGoHaltOnce(t *testing.T) {
 }
 
 func TestLiveUnmountedProjectHalts(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "project")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -275,6 +281,7 @@ func TestLiveUnmountedProjectHalts(t *testing.T) {
 
 // Two editors save one file, one on each side, as fast as they can: what none of them overwrote is there or kept.
 func TestLiveRacingSavesLoseNoVersion(t *testing.T) {
+	t.Parallel()
 	for how, save := range map[string]func(*actor, string) error{"by rename": (*actor).saveByRename, "in place": (*actor).create} {
 		t.Run(how, func(t *testing.T) {
 			l := newLive(t, "f = <start-0>")
@@ -312,6 +319,7 @@ func saveOver(t *testing.T, path, content string) {
 
 // A directory turns into a link to outside and back, on both sides, while files in it change.
 func TestLiveDirectoriesThatBecomeLinksLeadNowhere(t *testing.T) {
+	t.Parallel()
 	l := newLive(t, "d/f = inside", "a = 1")
 	outside := t.TempDir()
 	l.must(os.WriteFile(filepath.Join(outside, "f"), []byte("OUTSIDE"), 0o644))
@@ -389,6 +397,7 @@ func saveQuietly(path, content string) error {
 
 // A file that is written slowly comes whole when it is closed.
 func TestLiveSlowlyWrittenFileArrivesWhole(t *testing.T) {
+	t.Parallel()
 	for _, side := range []string{"project", "mirror"} {
 		t.Run(side, func(t *testing.T) {
 			t.Parallel()
@@ -418,6 +427,7 @@ func TestLiveSlowlyWrittenFileArrivesWhole(t *testing.T) {
 
 // A store into a page that was carried moves no time of the file.
 func TestLiveStoreIntoAMappedPageAfterItWasCarriedIsNotLost(t *testing.T) {
+	t.Parallel()
 	for _, side := range []string{"project", "mirror"} {
 		t.Run(side, func(t *testing.T) {
 			t.Parallel()
@@ -495,6 +505,7 @@ func TestLiveCallsFromManySidesEndWithStop(t *testing.T) {
 func second(_ int, err error) error { return err }
 
 func TestLiveTellsEachCauseOnce(t *testing.T) {
+	t.Parallel()
 	l := newLive(t, ".agentignore = hid", ".agentreadonly = ro", "ro = r", "a = 1", "hid = h")
 	l.write(l.mirror, "hid", "agent's")
 	l.must(os.Remove(filepath.Join(l.mirror, "ro")))
