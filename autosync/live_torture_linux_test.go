@@ -67,7 +67,7 @@ func TestLiveSavesOfAHiddenFileNeverShowInTheMirror(t *testing.T) {
 	l := newLive(t, ".agentignore = .env", ".env = SECRET=1\n", "a = 1")
 	stop := spin(l.mirror, "SECRET")
 	env := filepath.Join(l.project, ".env")
-	for i := range 60 * *liveScale {
+	for i := range 36 * *liveScale {
 		switch i % 3 {
 		case 0, 1:
 			l.must(exec.Command("sed", "-i", fmt.Sprintf("s/=.*/=%d/", i), env).Run())
@@ -95,7 +95,7 @@ func TestLiveSavesOfAHiddenFileNeverShowInTheMirror(t *testing.T) {
 func TestLiveNpmLikeStormInTheMirror(t *testing.T) {
 	t.Parallel()
 	l := newLive(t, "a = 1")
-	n := 2000 * *liveScale
+	n := 1000 * *liveScale
 	for i := range n {
 		dir := filepath.Join(l.mirror, "packages", fmt.Sprintf("p%d", i/40), "lib", fmt.Sprint(i%5))
 		if i%40 < 5 {
@@ -158,7 +158,7 @@ func TestLiveGitCheckoutOnEitherSide(t *testing.T) {
 			if side == "mirror" {
 				top = l.mirror
 			}
-			for range 2 {
+			for range *liveScale {
 				for _, v := range []string{"v1", "v2"} {
 					checkout(top, v)
 					l.eventually("checkout of " + v)
@@ -290,7 +290,7 @@ func TestLiveRacingSavesLoseNoVersion(t *testing.T) {
 			for i, top := range []string{l.project, l.mirror} {
 				a := &actor{t: t, lg: lg, top: top, name: []string{"user", "agent"}[i], r: rand.New(rand.NewPCG(1, uint64(i)))}
 				wg.Go(func() {
-					for n := range 200 * *liveScale {
+					for n := range 100 * *liveScale {
 						if err := save(a, "f"); err != nil {
 							t.Error(err)
 						}
@@ -350,7 +350,7 @@ func TestLiveDirectoriesThatBecomeLinksLeadNowhere(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(time.Duration(*liveScale) * 3 * time.Second)
+	time.Sleep(time.Duration(*liveScale) * 2 * time.Second)
 	close(quit)
 	wg.Wait()
 	stop()
