@@ -122,11 +122,7 @@ func (e *engine) recordStores() error {
 // close makes all durable and gives the journal back.
 func (e *engine) close() error {
 	e.settleLateWriters(true)
-	errs := []error{e.relock(), e.syncDirs(), e.journal.Close(), e.keepRoot.Close()}
-	for _, s := range e.stores {
-		errs = append(errs, s.Close())
-	}
-	return errors.Join(errs...)
+	return errors.Join(e.relock(), e.syncDirs(), e.closeStores(), e.journal.Close(), e.keepRoot.Close())
 }
 
 func (e *engine) root(side mirror.Side) *safety.Root {

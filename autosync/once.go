@@ -74,7 +74,7 @@ func (e *engine) finish(ctx context.Context) error {
 
 func (e *engine) rounds(ctx context.Context) error {
 	for range maxRounds {
-		pl, err := e.look(ctx)
+		pl, err := e.lookWhenQuiet(ctx)
 		if err != nil {
 			return e.halt(err)
 		}

@@ -1,0 +1,84 @@
+package autosync
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// bringStoreHome moves what is kept in a store that had to lie inside the project, since no other place of its mount
+// would do, to the session's folder: the project is the user's.
+func (e *engine) bringStoreHome(ctx context.Context) error {
+	store := e.stores[mirror.ProjectSide].Path()
+	if !strings.HasPrefix(store, e.m.Project.Path()+string(filepath.Separator)) {
+		return nil
+	}
+	from, err := safety.OpenRoot(store)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if err := os.Remove(filepath.Join(store, ".gitignore")); err != nil && !isAbsent(err) {
+		return err
+	}
+	home := e.folderPath("store")
+	if err := e.keepRoot.MkdirAll(home, 0o700); err != nil {
+		return err
+	}
+	if err := moveAll(ctx, from, e.keepRoot, home); err != nil {
+		return err
+	}
+	e.changes.renameKept(store, e.keptPath(home))
+	return removeEmptied(e.m.Project, safety.RelPath(filepath.ToSlash(strings.TrimPrefix(store, e.m.Project.Path()+string(filepath.Separator)))))
+}
+
+func moveAll(ctx context.Context, from, to *safety.Root, dir safety.RelPath) error {
+	d, err := from.OpenDir(safety.Top)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	names, err := d.ReadDir()
+	for _, n := range names {
+		if err == nil {
+			err = from.MoveOut(ctx, safety.Top.Join(n.Name), to, dir.Join(n.Name))
+		}
+	}
+	return err
+}
+
+// removeEmptied removes a store's folder and the one above, when it was the last.
+func removeEmptied(project *safety.Root, store safety.RelPath) error {
+	if err := project.Rmdir(store); err != nil {
+		return err
+	}
+	if err := project.Rmdir(store.Dir()); err != nil && !isNotEmpty(err) {
+		return err
+	}
+	return nil
+}
+
+// renameKept tells of kept versions where they are now.
+func (c *Changes) renameKept(from, to string) {
+	for _, list := range [][]PathNote{c.Deleted, c.Conflicts, c.Refused, c.Held, c.Orphans, c.Failed} {
+		for i := range list {
+			if rest, ok := strings.CutPrefix(list[i].Kept, from+string(filepath.Separator)); ok {
+				list[i].Kept = filepath.Join(to, rest)
+			}
+		}
+	}
+}
+
+// closeStores brings home what must not stay in the project and closes both stores.
+func (e *engine) closeStores() error {
+	err := e.bringStoreHome(context.Background()) // bounded by what one session displaced
+	for _, s := range e.stores {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
