@@ -4,6 +4,7 @@ package autosync_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/safety"
 )
 
 // eventually waits until both sides hold the same, and fails with what differs after so long that a busy machine is no excuse.
@@ -72,11 +74,11 @@ func TestLiveHaltAnswersWhoeverAsks(t *testing.T) {
 	l := newLive(t, "a = 1", "b = 2")
 	l.must(os.Rename(l.mirror, l.mirror+".away"))
 	<-l.s.Halted()
-	if _, err := l.s.Reconcile(t.Context()); err == nil {
-		t.Error("Reconcile: no error")
+	if _, err := l.s.Reconcile(t.Context()); !errors.Is(err, safety.ErrGone) {
+		t.Errorf("Reconcile: %v", err)
 	}
-	if _, err := l.s.Flush(t.Context()); err == nil {
-		t.Error("Flush: no error")
+	if _, err := l.s.Flush(t.Context()); !errors.Is(err, safety.ErrGone) {
+		t.Errorf("Flush: %v", err)
 	}
 	if l.s.Healthy() {
 		t.Error("halted and healthy")
