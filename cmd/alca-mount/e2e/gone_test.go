@@ -13,7 +13,6 @@ import (
 func TestMirrorThatVanishesDeletesNothing(t *testing.T) {
 	type vanish struct {
 		name, script string
-		inProject    bool // done by the test from outside, not by CMD
 	}
 	all := []vanish{
 		{name: "removed", script: `cd /; rm -rf "$M"`},

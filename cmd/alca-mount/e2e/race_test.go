@@ -15,10 +15,9 @@ import (
 
 // A race changes a directory as fast as it can while the program syncs. Places are relative to the racing side.
 type race struct {
-	name   string
-	setup  func(w *world, side string) // once per round
-	step   func(w *world, side string) // again and again; its errors are the race's business
-	script string                      // CMD's work before the racer starts
+	name  string
+	setup func(w *world, side string) // once per round
+	step  func(w *world, side string) // again and again; its errors are the race's business
 }
 
 func swap(a, b string) { unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE) }
