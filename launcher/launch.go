@@ -43,7 +43,7 @@ func Launch(ctx context.Context, opts Options) (Result, error) {
 		return l.result(ownFailure), errors.Join(err, l.abandon())
 	}
 	exit, runErr := l.startAndRun(ctx)
-	endErr := l.end(exit.Code == 0 && runErr == nil)
+	endErr := l.end()
 	return l.conclude(exit, runErr, endErr)
 }
 
@@ -203,7 +203,7 @@ func (l *launch) event(t autosync.EventType, reason string) {
 }
 
 // end syncs for the last time and cleans up. An error is a sync or clean-up that did not come to its end.
-func (l *launch) end(succeeded bool) error {
+func (l *launch) end() error {
 	syncErr := l.lastSync()
 	if l.opts.AfterSync != nil {
 		l.opts.AfterSync(l.res.Changes)
