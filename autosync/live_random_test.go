@@ -262,7 +262,9 @@ func (a *actor) saveByRename(p string) error {
 		return fs.ErrExist
 	}
 	tmp := a.full(p) + ".tmp" // a derivative: hidden with its name, visible with others
-	if err := os.WriteFile(tmp, []byte(a.text(p)), 0o644); err != nil {
+	text := []byte(a.text(p))
+	if err := os.WriteFile(tmp, text, 0o644); err != nil {
+		a.lg.destroy(text) // never written: an ordinary user may not, in a read-only directory
 		return err
 	}
 	if err := a.taking(p, func() error { return os.Rename(tmp, a.full(p)) }); err != nil {
