@@ -91,7 +91,7 @@ func (w *dirWork) content(ctx context.Context, to, from *os.File, before safety.
 		if err != nil {
 			return copied, before, false, err
 		}
-		after, err := statFile(from)
+		after, err := safety.Stat(from)
 		if err != nil {
 			return copied, before, false, err
 		}

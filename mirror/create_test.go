@@ -525,7 +525,7 @@ func TestFileThatMovedDuringItsCopyIsCopiedAfresh(t *testing.T) {
 		if err != nil || readErr != nil || !settled || string(data) != want {
 			t.Errorf("moved %v: %v, %v, settled %v, %q, want %q", moved, err, readErr, settled, data, want)
 		}
-		if again, err := statFile(from); err != nil || again != after {
+		if again, err := safety.Stat(from); err != nil || again != after {
 			t.Errorf("%v: %+v, want %+v", err, after, again)
 		}
 	}

@@ -19,7 +19,7 @@ func (w *dirWork) dressFile(name string, to, from *os.File, source safety.Info, 
 	if err := w.dst.SetTimes(name, source.Mtime); err != nil {
 		return safety.Info{}, err
 	}
-	made, err := statFile(to)
+	made, err := safety.Stat(to)
 	if err != nil {
 		return made, err
 	}
@@ -27,7 +27,7 @@ func (w *dirWork) dressFile(name string, to, from *os.File, source safety.Info, 
 		if err := w.owner.settle(to.Chown(asID(uid), asID(gid))); err != nil {
 			return made, err
 		}
-		if made, err = statFile(to); err != nil {
+		if made, err = safety.Stat(to); err != nil {
 			return made, err
 		}
 	}
@@ -38,7 +38,7 @@ func (w *dirWork) dressFile(name string, to, from *os.File, source safety.Info, 
 	if err := to.Chmod(osMode(mode)); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return made, err
 	}
-	return statFile(to)
+	return safety.Stat(to)
 }
 
 // dressDir gives a filled directory the attributes and owner of its source, and returns the mode that it is to have

@@ -38,7 +38,7 @@ func hashOnce(ctx context.Context, root *safety.Root, p safety.RelPath) (Content
 	if err != nil {
 		return Content{}, safety.Info{}, false, err
 	}
-	after, err := statFile(f)
+	after, err := safety.Stat(f)
 	return content, before, err == nil && unchanged(before, after) && content.Size == before.Size, err
 }
 
