@@ -91,6 +91,9 @@ func prepare(opts Options) (*launch, error) {
 
 // supported refuses what is not built yet: never silently less than was asked for.
 func supported(opts Options) error {
+	if opts.Container != nil {
+		return fmt.Errorf("a container of %s: %w", opts.Container.Image, errors.ErrUnsupported)
+	}
 	switch opts.Isolation {
 	case "", IsolationAuto, IsolationNone:
 	default:

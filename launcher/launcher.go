@@ -46,6 +46,7 @@ type Options struct {
 	Subdir  safety.RelPath // CMD starts in this directory of the mirror; "": the top
 	Env     []string       // K=V set, or K passed on, for CMD
 
+	Container  *Container // nil: none is configured; needed for IsolationContainer
 	Isolation  Isolation
 	Sync       Sync
 	Live       autosync.LiveOptions // of SyncLive
