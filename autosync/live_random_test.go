@@ -186,7 +186,7 @@ func (a *actor) removeAll(p string) error {
 				return err
 			}
 		}
-		return os.Remove(a.full(p))
+		return unix.Rmdir(a.full(p)) // os.Remove would also take a file that has come here since, and that nobody saw
 	}
 	return a.taking(p, func() error { return os.Remove(a.full(p)) })
 }
