@@ -55,6 +55,8 @@ type launch struct {
 	state   *mirror.StateDir
 	session *mirror.Session
 	mirror  *mirror.Mirror
+	runtime runtime
+	place   place
 	syncer  *autosync.Syncer // under SyncLive
 	res     Result
 }
@@ -133,9 +135,12 @@ func (l *launch) abandon() error {
 }
 
 // startAndRun begins the live sync, if there is one, before the command: its first edit crosses too.
-func (l *launch) startAndRun(ctx context.Context) (plain.Exit, error) {
+func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
+	if err := l.enter(ctx); err != nil {
+		return plain.Exit{Code: ownFailure}, err
+	}
+	defer func() { err = errors.Join(err, l.runtime.close()) }() // before the last sync
 	if l.opts.Sync == SyncLive {
-		var err error
 		if l.syncer, err = autosync.Start(ctx, l.mirror, l.syncOptions(), l.opts.Live); err != nil {
 			return plain.Exit{Code: ownFailure}, err
 		}
@@ -157,13 +162,13 @@ func (l *launch) run(ctx context.Context) (plain.Exit, error) {
 			return plain.Exit{Code: ownFailure}, fmt.Errorf("before launch: %w", err)
 		}
 	}
-	dir := l.mirror.Root.Path()
+	dir := l.place.workdir
 	if l.opts.Subdir != "" {
 		dir = filepath.Join(dir, filepath.FromSlash(string(l.opts.Subdir)))
 	}
-	mark := "ALCA_MOUNT_SESSION=" + l.session.ID
-	exit, err := plain.Run(ctx, plain.Spec{
-		Argv: l.opts.Command, Dir: dir, Env: environment(os.Environ(), l.opts.Env, mark, "ALCA_MOUNT=1", "ALCA_MOUNT_PROJECT="+l.project, "PWD="+dir),
+	env, mark := l.ownEnvironment(dir)
+	exit, err := l.runtime.run(ctx, plain.Spec{
+		Argv: l.opts.Command, Dir: dir, Env: env,
 		Stdin: l.opts.Stdin, Stdout: l.opts.Stdout, Stderr: l.opts.Stderr,
 		Grace: cmp.Or(l.opts.Grace, defaultGrace), Linger: linger, Signals: l.opts.Signals, Mark: mark,
 	})
@@ -185,8 +190,8 @@ func startFailure(err error) int {
 
 func (l *launch) announce() {
 	start := Start{
-		Session: l.session.ID, Name: l.opts.Name, Mirror: l.mirror.Root.Path(), Built: l.mirror.Built, Isolation: IsolationNone,
-		Enforced: []string{"hidden: absent from the mirror", "read-only: mode bits only"},
+		Session: l.session.ID, Name: l.opts.Name, Mirror: l.mirror.Root.Path(), Built: l.mirror.Built,
+		Isolation: l.place.isolation, Enforced: l.place.enforced, Warnings: l.place.warnings,
 	}
 	for _, w := range l.policy.Warnings() {
 		start.Warnings = append(start.Warnings, fmt.Sprintf("%s:%d: %s", w.Source, w.Line, w.Text))

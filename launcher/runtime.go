@@ -1,0 +1,67 @@
+package launcher
+
+import (
+	"context"
+	"os"
+
+	"github.com/alca-mount/alca-mount/launcher/internal/plain"
+)
+
+// runtime is one way to run CMD on a mirror that is built: plainly, in namespaces, in a container. It knows nothing of
+// syncing, and it is used once: open, run, close.
+type runtime interface {
+	// open makes the place that CMD will run in, or says why there can't be one. Nothing of CMD runs yet.
+	open(ctx context.Context, on ground) (place, error)
+	// run starts CMD there and returns when it and all that it started are gone: nobody writes during the last sync.
+	// Spec.Dir is below place.workdir.
+	run(ctx context.Context, spec plain.Spec) (plain.Exit, error)
+	// close ends what open made, whether or not CMD ran. It is idempotent.
+	close() error
+}
+
+// ground is what a runtime builds on.
+type ground struct {
+	project string // real path
+	mirror  string // real path
+	session string // the session's folder
+	state   string // the state directory, which holds the session's folder and by default the mirror
+}
+
+// place is where CMD is going to run, and what holds there.
+type place struct {
+	isolation Isolation
+	workdir   string   // CMD's path of the mirror's top
+	enforced  []string // what the launch enforces, for the start event
+	warnings  []string // what it does not, and should
+}
+
+// plainRuntime runs CMD as the same user on the same machine, in the mirror's own directory.
+type plainRuntime struct{}
+
+func (plainRuntime) open(_ context.Context, on ground) (place, error) {
+	return place{
+		isolation: IsolationNone, workdir: on.mirror,
+		enforced: []string{"hidden: absent from the mirror", "read-only: mode bits only"},
+	}, nil
+}
+
+func (plainRuntime) run(ctx context.Context, spec plain.Spec) (plain.Exit, error) {
+	return plain.Run(ctx, spec)
+}
+
+func (plainRuntime) close() error { return nil }
+
+// enter opens the runtime that the launch's isolation asks for.
+func (l *launch) enter(ctx context.Context) error {
+	on := ground{project: l.project, mirror: l.mirror.Root.Path(), session: l.session.Dir(), state: l.state.Path()}
+	l.runtime = plainRuntime{}
+	var err error
+	l.place, err = l.runtime.open(ctx, on)
+	return err
+}
+
+// ownEnvironment is what CMD learns about where it runs.
+func (l *launch) ownEnvironment(dir string) (env []string, mark string) {
+	mark = "ALCA_MOUNT_SESSION=" + l.session.ID
+	return environment(os.Environ(), l.opts.Env, mark, "ALCA_MOUNT=1", "ALCA_MOUNT_PROJECT="+l.project, "PWD="+dir), mark
+}
