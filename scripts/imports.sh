@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 module=$(go list -m)
 rank() {
 	case "$1" in
-	cmd) echo 0 ;; launcher) echo 1 ;; autosync) echo 2 ;; mirror) echo 3 ;; dotfiles | safety) echo 4 ;;
+	bench | cmd) echo 0 ;; launcher) echo 1 ;; autosync) echo 2 ;; mirror) echo 3 ;; dotfiles | safety) echo 4 ;;
 	*) echo "imports: no place for package $1 in the layout" >&2; exit 1 ;;
 	esac
 }
