@@ -7,6 +7,7 @@ package autosync
 import (
 	"time"
 
+	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/safety"
 )
 
@@ -56,7 +57,20 @@ type PathNote struct {
 	Path safety.RelPath
 	Why  string
 	Kept string
+	Hold HoldKind // of what is held
 }
+
+// HoldKind is why a change waits for the user's word.
+type HoldKind string
+
+// The kinds of holds.
+const (
+	HoldGuarded    HoldKind = "guarded"     // a tool of the host may execute the file by itself
+	HoldMassDelete HoldKind = "mass_delete" // one of too many deletions at once
+	HoldMoved      HoldKind = "moved"       // the deletion of a file that now lies where nothing crosses from
+	HoldBlocked    HoldKind = "blocked"     // something else that stays is in its way, or below it
+	HoldHidden     HoldKind = "hidden"      // hidden files of the project's are in its way
+)
 
 // Changes is what a session, or one call, did. All lists are sorted by path.
 type Changes struct {
@@ -82,7 +96,8 @@ type Options struct {
 	Final           bool // the mirror goes after this: what may not cross is moved out of it, unless something failed
 	AllowMassDelete bool
 	AllowGuarded    bool
-	Events          func(Event) // called in order, from one goroutine at a time; nil: none
+	Guarded         *dotfiles.Guard // changes of these wait for the user's word; nil: dotfiles.GuardedDefault
+	Events          func(Event)     // called in order, from one goroutine at a time; nil: none
 }
 
 // Untouched reports whether nothing at all came of it: nothing crossed to the project, nothing is kept.

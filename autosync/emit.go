@@ -77,7 +77,7 @@ func (e *emitter) add(o *outcome) {
 
 // note reports a path at which nothing is done.
 func (e *emitter) note(o *outcome) {
-	n := PathNote{Path: o.path, Why: o.fixed}
+	n := PathNote{Path: o.path, Why: o.fixed, Hold: o.held}
 	switch {
 	case o.mirrored == o.base: // nothing of the agent's: the user's side is special
 	case o.as == standPending:

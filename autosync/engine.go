@@ -25,6 +25,7 @@ type engine struct {
 	stores   [2]*safety.Store // by side: where new content is staged and displaced content goes
 	seq      uint64
 	view     *view
+	guard    *guard
 	changes  Changes
 
 	unlocked map[safety.RelPath]safety.Info // mirror directories made writable for a step
@@ -69,6 +70,9 @@ func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
 		return nil, err
 	}
 	var err error
+	if e.guard, err = newGuard(m, opts); err != nil {
+		return nil, err
+	}
 	if e.keepRoot, err = safety.OpenRoot(filepath.Dir(filepath.Dir(dir))); err != nil {
 		return nil, err
 	}

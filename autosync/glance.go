@@ -12,7 +12,7 @@ import (
 
 // glance is lookAround of a few hinted paths, the directories above them and, where a directory of the base is none any
 // more on some side, all that was below it. unseen are the hidden and excluded entries that the mirror is known to hold.
-func glance(ctx context.Context, m *mirror.Mirror, hinted, unseen []safety.RelPath) (*view, error) {
+func glance(ctx context.Context, m *mirror.Mirror, g *guard, hinted, unseen []safety.RelPath) (*view, error) {
 	paths := map[safety.RelPath]bool{}
 	for _, p := range hinted {
 		paths[p] = true
@@ -20,7 +20,7 @@ func glance(ctx context.Context, m *mirror.Mirror, hinted, unseen []safety.RelPa
 			paths[dir] = true
 		}
 	}
-	v := &view{began: time.Now()}
+	v := &view{began: time.Now(), guard: g}
 	if err := v.glance(ctx, m, paths); err != nil {
 		return nil, err
 	}
@@ -29,6 +29,7 @@ func glance(ctx context.Context, m *mirror.Mirror, hinted, unseen []safety.RelPa
 			return nil, err
 		}
 	}
+	g.learn(v.project)
 	l := looker{m: m, view: v, unseen: unseen, partial: true}
 	var moved []safety.RelPath
 	for _, p := range slices.Sorted(maps.Keys(paths)) {

@@ -67,7 +67,7 @@ func (s *Syncer) pass(ctx context.Context, due []waiting) error {
 		hinted[i] = w.path
 		waits[w.path] = w
 	}
-	v, err := glance(ctx, s.m, hinted, s.unseenList())
+	v, err := glance(ctx, s.m, s.e.guard, hinted, s.unseenList())
 	if err != nil {
 		return err
 	}
@@ -287,10 +287,10 @@ func (s *Syncer) busyUntil(v *view, lk look) time.Time {
 	return until
 }
 
-// noteUnseen remembers hidden and excluded entries that the agent makes: files may be moved below them.
+// noteUnseen remembers hidden, excluded and guarded entries that the agent makes: files may be moved to or below them.
 func (s *Syncer) noteUnseen(v *view) {
 	for _, lk := range v.looks {
-		if !lk.access.Mirrored() && !lk.mirrored.Absent() {
+		if (!lk.access.Mirrored() || lk.guarded != "") && !lk.mirrored.Absent() {
 			s.unseen[lk.path] = true
 		}
 	}

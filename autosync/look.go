@@ -24,17 +24,19 @@ type view struct {
 	trouble           []PathNote
 	again             []PathNote // what changed while it was looked at
 	startFiles        int
+	guard             *guard
 
 	countLinks sync.Once // files are staged in parallel
 	links      map[fileID]uint64
 }
 
 // lookAround scans both sides and looks at every path whose stamps moved since the base.
-func lookAround(ctx context.Context, m *mirror.Mirror) (*view, error) {
-	v := &view{began: time.Now()}
+func lookAround(ctx context.Context, m *mirror.Mirror, g *guard) (*view, error) {
+	v := &view{began: time.Now(), guard: g}
 	if err := v.scan(ctx, m); err != nil {
 		return nil, err
 	}
+	g.learn(v.project)
 	l := looker{m: m, view: v, unseen: []safety.RelPath{safety.Top}}
 	return v, l.lookAt(ctx, l.moved())
 }
@@ -95,21 +97,24 @@ func (v *view) dropFailed(errs []error) {
 }
 
 // state is what both sides of an adopted path are.
-func (v *view) state(p safety.RelPath) mirror.State {
+func (v *view) state(p safety.RelPath) mirror.State { return v.lookOf(p).project }
+
+// lookOf is the look at p; the zero look where there was none.
+func (v *view) lookOf(p safety.RelPath) look {
 	i, ok := slices.BinarySearchFunc(v.looks, p, func(lk look, p safety.RelPath) int { return cmp.Compare(lk.path, p) })
 	if !ok {
-		return mirror.State{}
+		return look{}
 	}
-	return v.looks[i].project
+	return v.looks[i]
 }
 
 // writableLinks is how many of a file's names are paths of the project that the agent may write. The others must not
-// change with them: they are read-only or hidden, or outside.
+// change with them: they are read-only, guarded or hidden, or outside.
 func (v *view) writableLinks(info safety.Info) uint64 {
 	v.countLinks.Do(func() {
 		v.links = map[fileID]uint64{}
-		for _, f := range v.project.All() {
-			if f.Info.Kind == safety.File && f.Info.Nlink > 1 && f.Access == dotfiles.Writable {
+		for p, f := range v.project.All() {
+			if f.Info.Kind == safety.File && f.Info.Nlink > 1 && f.Access == dotfiles.Writable && v.guard.why(p, safety.File) == "" {
 				v.links[fileID{f.Info.Dev, f.Info.Ino}]++
 			}
 		}
@@ -203,6 +208,7 @@ func (l *looker) look(ctx context.Context, p safety.RelPath) (look, error) {
 		}
 	}
 	l.lookAtLinks(&lk, pf, mf)
+	lk.guarded = l.guard.why(p, base.State.Kind, pf.Info.Kind, mf.Info.Kind)
 	if lk.project.Absent() && !lk.mirrored.Absent() && lk.barred == "" && l.occupied(p) {
 		lk.barred = "the project has something hidden there"
 	}
@@ -324,7 +330,7 @@ func (l *looker) trace(ctx context.Context) error {
 		p := l.looks[i].path
 		info := l.mirrored.Get(p).Info
 		if lk := gone[movedFrom(info)]; lk != nil && info.Kind == safety.File {
-			lk.movedTo, lk.stranded = p, l.looks[i].access != dotfiles.Writable
+			lk.movedTo, lk.stranded = p, l.looks[i].access != dotfiles.Writable || l.looks[i].guarded != ""
 		}
 	}
 	return l.traceUnseen(ctx, gone)
@@ -344,6 +350,11 @@ func movedFrom(i safety.Info) moved { return moved{fileID{i.Dev, i.Ino}, i.Size,
 // traceUnseen looks for gone files where a scan of the mirror does not: below hidden and excluded directories.
 func (l *looker) traceUnseen(ctx context.Context, gone map[moved]*look) error {
 	for _, dir := range l.unseen {
+		if info, err := l.m.Root.Lstat(dir); err == nil && info.Kind == safety.File {
+			if lk := gone[movedFrom(info)]; lk != nil {
+				lk.movedTo, lk.stranded = dir, true
+			}
+		}
 		err := walkUnseen(ctx, l.m.Root, l.mirrored, dir, func(p safety.RelPath, info safety.Info) {
 			if lk := gone[movedFrom(info)]; lk != nil && info.Kind == safety.File {
 				lk.movedTo, lk.stranded = p, true

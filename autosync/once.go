@@ -95,7 +95,7 @@ func (e *engine) look(ctx context.Context) (plan, error) {
 	if err := e.verify(); err != nil {
 		return plan{}, err
 	}
-	v, err := lookAround(ctx, e.m)
+	v, err := lookAround(ctx, e.m, e.guard)
 	if err != nil {
 		return plan{}, err
 	}
@@ -204,7 +204,11 @@ func preview(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, erro
 	}); err != nil {
 		return Changes{}, err
 	}
-	v, err := lookAround(ctx, m)
+	g, err := newGuard(m, opts)
+	if err != nil {
+		return Changes{}, err
+	}
+	v, err := lookAround(ctx, m, g)
 	if err != nil {
 		return Changes{}, err
 	}

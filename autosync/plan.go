@@ -11,6 +11,7 @@ type look struct {
 	path                    safety.RelPath
 	access                  dotfiles.Access
 	base, project, mirrored mirror.State
+	guarded                 string         // why a change of the agent's waits for the user's word; "": it need not
 	barred                  string         // why the mirror's version may not cross though the path is writable; "": it may
 	movedTo                 safety.RelPath // where in the mirror the inode or content of a deleted file is now; "": nowhere
 	stranded                bool           // movedTo is a path that may not cross
@@ -69,6 +70,7 @@ type outcome struct {
 	pin    pin          // the strongest reason why the path has to be a directory at the end
 	fixed  string       // not empty: nothing is done at this path, and why
 	as     standing     // what a fixed path is reported as
+	held   HoldKind     // why, of a standHeld
 	buried bool         // a directory above it becomes a file
 	below  bool         // fixed because a directory above it is
 }
@@ -124,6 +126,8 @@ func decideLook(lk look) outcome {
 		o.final, o.winner = lk.mirrored, mirror.MirrorSide
 		if lk.barred != "" {
 			o.fix(lk.barred, standRefused)
+		} else if lk.guarded != "" && o.action != DeleteInProject {
+			o.hold(lk.guarded, HoldGuarded)
 		}
 	case RefuseNew:
 		o.fix("read-only", standRefused)
@@ -136,7 +140,7 @@ func decideLook(lk look) outcome {
 	case lk.isResidue():
 		o.action, o.final = Nothing, mirror.State{}
 	case o.winner == mirror.MirrorSide && lk.hiddenBelow && !lk.mirrored.Absent():
-		o.fix("hidden files lie below the project's directory", standHeld)
+		o.hold("hidden files lie below the project's directory", HoldHidden)
 	}
 	if lk.project.Kind == safety.Special || lk.mirrored.Kind == safety.Special {
 		o.fix("special file", standRefused)
@@ -154,6 +158,12 @@ func (lk look) isResidue() bool {
 func (o *outcome) fix(why string, as standing) {
 	o.fixed, o.as = why, as
 	o.final, o.winner = o.project, mirror.ProjectSide
+}
+
+// hold leaves the path as it is on both sides until there is a word of the user's.
+func (o *outcome) hold(why string, kind HoldKind) {
+	o.fix(why, standHeld)
+	o.held = kind
 }
 
 // freezeGit stops everything one-way as soon as the agent has written below .git: half of a repository's state from
@@ -175,7 +185,7 @@ func freezeGit(outcomes []outcome) {
 }
 
 // holdDeletes fixes deletions that wait for the user's word: of files that now lie where they may not cross from, of
-// most of the project at once, and all of them when the caller asked for none.
+// guarded ones, of most of the project at once, and all of them when the caller asked for none.
 func holdDeletes(outcomes []outcome, l limits) {
 	mass := isMassDelete(outcomes, l)
 	for i := range outcomes {
@@ -187,9 +197,11 @@ func holdDeletes(outcomes []outcome, l limits) {
 		case !l.deletes:
 			o.fix("deleted in the mirror", standPending)
 		case o.stranded:
-			o.fix("moved to "+o.movedTo.String()+", which does not cross", standHeld)
+			o.hold("moved to "+o.movedTo.String()+", which does not cross", HoldMoved)
+		case o.guarded != "" && o.base.Kind != safety.Directory: // what is in one holds it
+			o.hold(o.guarded, HoldGuarded)
 		case mass && o.base.Kind != safety.Directory:
-			o.fix("one of more than half of the files; --allow-mass-delete lets that pass", standHeld)
+			o.hold("one of more than half of the files; --allow-mass-delete lets that pass", HoldMassDelete)
 		}
 	}
 }
@@ -225,6 +237,8 @@ func (o *outcome) ownPin() pin {
 		return pinFixed
 	case o.access != dotfiles.Writable:
 		return pinReadOnly
+	case o.guarded != "" && !o.project.Absent():
+		return pinKept | pinFixed // nor does it go with its directory
 	}
 	return pinKept
 }
@@ -235,7 +249,7 @@ func settle(o *outcome, index map[safety.RelPath]*outcome) {
 		switch {
 		case dir.barsBelow() && (o.pin|o.ownPin())&pinReadOnly == 0:
 			o.fix(dir.fixed, dir.as)
-			o.below = true
+			o.below, o.held = true, dir.held
 			return
 		case dir.becomesLeaf():
 			o.bury()
@@ -249,9 +263,13 @@ func settle(o *outcome, index map[safety.RelPath]*outcome) {
 }
 
 // barsBelow reports whether the agent replaced the project's directory by something that may not cross: what lay below
-// it is not deleted for that. Nor can anything be put below a link of the project's that was left out.
+// it is not deleted for that. Nor can anything be put below a link of the project's that was left out, or below a file
+// that a held directory would replace.
 func (o *outcome) barsBelow() bool {
 	if o.barred != "" && o.mirrored.Kind == safety.Directory {
+		return true
+	}
+	if o.fixed != "" && o.held != "" && o.mirrored.Kind == safety.Directory && o.becomesLeaf() {
 		return true
 	}
 	return o.below || o.fixed != "" && o.project.Kind == safety.Directory && o.mirrored.Kind != safety.Directory && !o.mirrored.Absent()
@@ -282,7 +300,7 @@ func (o *outcome) becomeDirectory() {
 	case o.barred != "" && o.mirrored.Kind == safety.Directory:
 		o.fix(o.barred, standRefused)
 	case o.final.Absent() && o.pin == pinFixed:
-		o.fix("something below it stays", standHeld)
+		o.hold("something below it stays", HoldBlocked)
 	case o.final.Absent() && o.project.Kind == safety.Directory:
 		o.action, o.final, o.winner = RecreateInMirror, directory, mirror.ProjectSide
 	case o.final.Absent():
@@ -291,7 +309,7 @@ func (o *outcome) becomeDirectory() {
 		o.fixed = ""
 		o.action, o.final, o.winner = RestoreMirror, directory, mirror.ProjectSide
 	case o.winner == mirror.MirrorSide && o.pin&pinFixed != 0:
-		o.fix("something below it stays", standHeld)
+		o.hold("something below it stays", HoldBlocked)
 	case o.winner == mirror.ProjectSide && o.fixed == "":
 		o.action, o.final, o.winner = ResolveConflict, directory, mirror.MirrorSide
 	}

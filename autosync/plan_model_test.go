@@ -45,6 +45,14 @@ func modelAccess(p safety.RelPath) dotfiles.Access {
 	return dotfiles.Writable
 }
 
+// modelGuard guards whatever is called x, and all below it.
+func modelGuard(p safety.RelPath) string {
+	if strings.Contains("/"+p.String()+"/", "/x/") {
+		return "guarded"
+	}
+	return ""
+}
+
 func randomWorld(r *rand.Rand) *world {
 	w := &world{base: tree{}, mirror: tree{}, kept: map[mirror.State]bool{}}
 	content := byte(0)
@@ -63,11 +71,11 @@ func randomWorld(r *rand.Rand) *world {
 
 // mutate makes, changes, removes and moves entries of a tree, keeping it a tree.
 func mutate(r *rand.Rand, t tree, steps int, content *byte) {
-	names := []string{"a", "b", "h", "r", "g"}
+	names := []string{"a", "b", "h", "r", "g", "x"}
 	pick := func() safety.RelPath {
 		p := safety.Top
 		for range 1 + r.IntN(3) {
-			p = p.Join(names[min(r.IntN(9), 8)%len(names)])
+			p = p.Join(names[r.IntN(9)%len(names)])
 		}
 		return p
 	}
@@ -143,6 +151,7 @@ func (w *world) looks() []look {
 		if lk.mirrored.Kind == safety.Symlink && lk.mirrored.Target[1]%4 == 0 {
 			lk.barred = "leads outside"
 		}
+		lk.guarded = modelGuard(p)
 		lk.hiddenBelow = lk.project.Kind == safety.Directory && w.project.hidesBelow(p)
 		looks = append(looks, lk)
 	}
@@ -266,12 +275,19 @@ func lost(before, after *world) error {
 // crossed names a path of the project that the agent may not change and that changed.
 func crossed(before, after *world) error {
 	for p := range after.project {
-		if modelAccess(p) != dotfiles.Writable && after.project[p] != before.project[p] {
+		if after.project[p] == before.project[p] {
+			continue
+		}
+		if modelAccess(p) != dotfiles.Writable {
 			return fmt.Errorf("%s %s changed in the project", modelAccess(p), p)
+		}
+		if modelGuard(p) != "" && after.project[p].Kind != safety.Directory {
+			return fmt.Errorf("guarded %s changed in the project", p)
 		}
 	}
 	for p := range before.project {
-		if modelAccess(p) != dotfiles.Writable && after.project[p] != before.project[p] {
+		guarded := modelGuard(p) != "" && before.project[p].Kind != safety.Directory
+		if (modelAccess(p) != dotfiles.Writable || guarded) && after.project[p] != before.project[p] {
 			return fmt.Errorf("%s %s changed in the project", modelAccess(p), p)
 		}
 	}

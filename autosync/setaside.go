@@ -14,7 +14,7 @@ func (e *engine) setAsideLeft() {
 	for _, n := range e.setAside(e.stillLeft(), refusedFolder) {
 		e.emit(Refused, n.Path, 0, n.Why, n.Kept)
 	}
-	e.setAside(each(e.changes.Held), heldFolder)
+	e.holdAside()
 	e.setAsideCommits()
 	e.setAside(each(e.changes.Orphans), orphansFolder)
 	for _, n := range e.changes.Orphans {
@@ -96,8 +96,11 @@ func (e *engine) setAside(notes []*PathNote, folder string) []PathNote {
 		if n.Kept != "" {
 			continue
 		}
-		if n.Kept = movedAlong(moved, n.Path); n.Kept != "" {
-			now = append(now, *n)
+		if kept := movedAlong(moved, n.Path); kept != "" {
+			if e.view.mirrored.Get(n.Path).Info.Kind != safety.Absent { // else its deletion is held, and a link or file went
+				n.Kept = kept
+				now = append(now, *n)
+			}
 			continue
 		}
 		info, err := e.m.Root.Lstat(n.Path)

@@ -97,6 +97,9 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 		barred: map[safety.RelPath]PathNote{}, unseen: map[safety.RelPath]bool{}, told: map[string]bool{},
 		ready: make(chan struct{}), done: make(chan struct{}), stuck: make(chan struct{}), asks: make(chan ask), scans: make(chan scanned, 1),
 	}
+	if err := s.learnLinks(ctx); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx)) // ends by Stop, so that what is under way is synced
 	if err := s.watch(ctx, live); err != nil {
 		return nil, errors.Join(err, s.closeWatchers(), e.close())
@@ -104,6 +107,19 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 	e.remembers = s.remember
 	go s.loop(ctx, newPace(live))
 	return s, nil
+}
+
+// learnLinks tells the guard where the project's guarded links lead before the first pass: a pass sees a few paths only.
+func (s *Syncer) learnLinks(ctx context.Context) error {
+	if s.m.Options.Links == mirror.KeepLinks {
+		s.e.guard.learnBase(s.m.Base)
+		return nil
+	}
+	project, err := s.m.Scan(ctx, mirror.ProjectSide) // the base has no links then
+	if err == nil {
+		s.e.guard.learn(project)
+	}
+	return err
 }
 
 func (s *Syncer) watch(ctx context.Context, live LiveOptions) error {

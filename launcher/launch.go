@@ -150,7 +150,7 @@ func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
 
 func (l *launch) syncOptions() autosync.Options {
 	return autosync.Options{
-		Deletes: true, Final: !l.opts.Keep, AllowMassDelete: l.opts.AllowMassDelete, AllowGuarded: l.opts.AllowGuarded, Events: l.opts.Events,
+		Deletes: true, Final: !l.opts.Keep, AllowMassDelete: l.opts.AllowMassDelete, AllowGuarded: l.opts.AllowGuarded, Guarded: l.opts.Guarded, Events: l.opts.Events,
 	}
 }
 

@@ -62,6 +62,7 @@ type Options struct {
 	Grace time.Duration // 0: 10 s
 
 	AllowMassDelete, AllowGuarded bool
+	Guarded                       *dotfiles.Guard // changes of these wait for the user's word; nil: dotfiles.GuardedDefault
 
 	Stdin, Stdout, Stderr *os.File         // nil: the process's own
 	Signals               <-chan os.Signal // what to pass on to CMD; nil: none

@@ -183,7 +183,6 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 func later() map[string]string {
 	return map[string]string{
 		"git-depth":      "leave it out: --git copy takes the whole history",
-		"allow-guarded":  "leave it out: no file is guarded yet",
 		"image":          "run CMD plainly (--isolation none)",
 		"runtime":        "run CMD plainly (--isolation none)",
 		"mount":          "run CMD plainly (--isolation none), where it sees the host's paths",

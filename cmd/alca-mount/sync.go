@@ -32,9 +32,6 @@ SESSION is an id, a unique prefix of one, a name, or a mirror's path.`,
 			if (flags.massDel || flags.guarded) && a.getenv("ALCA_MOUNT_SESSION") != "" {
 				return fmt.Errorf("--allow-mass-delete and --allow-guarded are the user's to give: not inside a session (ALCA_MOUNT_SESSION is set)")
 			}
-			if flags.guarded {
-				return unsupported("--allow-guarded", later()["allow-guarded"])
-			}
 			ctx, stop := interruptible(c.Context())
 			defer stop()
 			return stopped(ctx, a.sync(ctx, flags, args[0], args[1:]))
@@ -45,7 +42,6 @@ SESSION is an id, a unique prefix of one, a name, or a mirror's path.`,
 	f.BoolVar(&flags.dryRun, "dry-run", false, "only tell what would be done")
 	f.BoolVar(&flags.massDel, "allow-mass-delete", false, "let mass deletions pass")
 	f.BoolVar(&flags.guarded, "allow-guarded", false, "let changes of files that host tools execute pass")
-	f.Lookup("allow-guarded").Hidden = true // until something is guarded
 	return c
 }
 

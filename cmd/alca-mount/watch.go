@@ -13,6 +13,7 @@ import (
 type watchFlags struct {
 	live    liveFlags
 	massDel bool
+	guarded bool
 	events  string
 }
 
@@ -26,8 +27,8 @@ whole, deletions included. It prints "ready" when all that had changed before is
 		Args:              args(1, 1, "one session"),
 		ValidArgsFunction: completeSession,
 		RunE: func(c *cobra.Command, args []string) error {
-			if flags.massDel && a.getenv("ALCA_MOUNT_SESSION") != "" {
-				return fmt.Errorf("--allow-mass-delete is the user's to give: not inside a session (ALCA_MOUNT_SESSION is set)")
+			if (flags.massDel || flags.guarded) && a.getenv("ALCA_MOUNT_SESSION") != "" {
+				return fmt.Errorf("--allow-mass-delete and --allow-guarded are the user's to give: not inside a session (ALCA_MOUNT_SESSION is set)")
 			}
 			if err := flags.live.check(c.Flags()); err != nil {
 				return err
@@ -40,6 +41,7 @@ whole, deletions included. It prints "ready" when all that had changed before is
 	f := c.Flags()
 	flags.live.add(f)
 	f.BoolVar(&flags.massDel, "allow-mass-delete", false, "let mass deletions pass")
+	f.BoolVar(&flags.guarded, "allow-guarded", false, "let changes of files that host tools execute pass")
 	f.StringVar(&flags.events, "events", "", "append what happens to `FILE` as JSON lines")
 	return c
 }
@@ -61,7 +63,7 @@ func (a *app) watch(ctx context.Context, flags *watchFlags, spec string) error {
 		return err
 	}
 	defer events.Close()
-	syncer, err := autosync.Start(ctx, m, autosync.Options{AllowMassDelete: flags.massDel, Events: events.event}, flags.live.options())
+	syncer, err := autosync.Start(ctx, m, autosync.Options{AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Events: events.event}, flags.live.options())
 	if err != nil {
 		return err
 	}
