@@ -31,6 +31,7 @@ type engine struct {
 	unlocked map[safety.RelPath]safety.Info // mirror directories made writable for a step
 	modes    []finalMode                    // directories whose mode is set when they are full
 	dirty    map[sidePath]bool              // directories whose names have to be made durable
+	dirWas   int64                          // mtime of the project's directory in which a name is about to change
 	left     map[safety.RelPath]bool        // refused versions that still lie in the mirror
 	again    []PathNote                     // what changed under our hands: to be looked at again
 
@@ -263,11 +264,26 @@ func (e *engine) done(s step, op string, seq uint64, entry mirror.Entry, kept st
 	if !entry.State.Absent() {
 		r.Base = &entry
 	}
+	if e.dirWas != 0 && op != opChmod {
+		r.Dir, e.dirWas = [2]int64{e.dirWas, e.dirTime(s)}, 0
+	}
 	e.append(r)
 	e.dirty[sidePath{s.side, s.path.Dir()}] = true
 	if s.side == mirror.ProjectSide && op != opChmod {
 		e.history.placed[s.path] = entry.Project
 	}
+}
+
+// dirTime is the mtime of the project's directory that holds a step's path: what undo gives back to it. 0 for the mirror's.
+func (e *engine) dirTime(s step) int64 {
+	if s.side != mirror.ProjectSide {
+		return 0
+	}
+	info, err := e.m.Project.Lstat(s.path.Dir())
+	if err != nil {
+		return 0
+	}
+	return info.Mtime
 }
 
 // syncDirs makes the names in the project's changed directories durable.

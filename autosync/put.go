@@ -115,7 +115,7 @@ func (e *engine) announce(staged []*pending) error {
 		if p == nil {
 			continue
 		}
-		expect, info := mirror.StampOf(e.tree(p.side).Get(p.path).Info), mirror.StampOf(p.staged.Info())
+		expect, info := mirror.StampOf(e.expectation(p.step)), mirror.StampOf(p.staged.Info())
 		intents = append(intents, record{Seq: p.staged.Seq(), Op: p.staged.Placing().String(), Side: p.side, Path: []byte(p.path), Expect: &expect, Staged: &info})
 		durable = durable || p.side == mirror.ProjectSide
 	}
@@ -203,6 +203,7 @@ func (e *engine) shape(s step, source safety.Info) safety.Shape {
 
 // place brings a staged file to its path and deals with what came out.
 func (e *engine) place(p *pending) error {
+	e.dirWas = e.dirTime(p.step)
 	displaced, err := e.stores[p.side].Place(p.staged)
 	if err != nil {
 		e.keepStray(p.step, p.staged.Seq(), displaced)

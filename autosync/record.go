@@ -21,11 +21,17 @@ type record struct {
 	Base   *mirror.Entry `json:"base,omitempty"`   // done: the new base; absent: none
 	Target []byte        `json:"target,omitempty"` // done: the base's link target: JSON would mend what is no UTF-8
 	Kept   []byte        `json:"kept,omitempty"`   // done: where the displaced version is
+	From   []byte        `json:"from,omitempty"`   // intent of undo's: where the version lies that the call brings
+	Dir    [2]int64      `json:"dir,omitzero"`     // done: mtime of the project's directory that holds the path, before and after the call
 	Why    string        `json:"why,omitempty"`    // held
 }
 
-// opChmod is the call that places nothing: what is at the path is whose it was.
-const opChmod = "chmod"
+// opChmod is the call that places nothing: what is at the path is whose it was. opTimes, of undo's, gives a directory
+// its mtime back: the path is the directory itself.
+const (
+	opChmod = "chmod"
+	opTimes = "times"
+)
 
 type recordType string
 

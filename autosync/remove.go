@@ -55,6 +55,7 @@ func (e *engine) removeFile(s step) error {
 	if err := e.intend(s.side == mirror.ProjectSide, record{Seq: seq, Op: "delete", Side: s.side, Path: []byte(s.path), Expect: &stamp}); err != nil {
 		return err
 	}
+	e.dirWas = e.dirTime(s)
 	displaced, err := e.stores[s.side].Delete(seq, s.path, expect)
 	if err != nil {
 		e.keepStray(s, seq, displaced)
@@ -74,12 +75,34 @@ func (e *engine) removeDir(s step) error {
 	if err := e.intend(false, record{Seq: seq, Op: "rmdir", Side: s.side, Path: []byte(s.path), Expect: &stamp}); err != nil {
 		return err
 	}
-	if err := e.root(s.side).Rmdir(s.path); err != nil && !isAbsent(err) {
+	kept, err := e.keepDir(s, seq)
+	if err != nil {
 		return err
 	}
-	e.done(s, "rmdir", seq, mirror.Entry{}, "")
+	e.dirWas = e.dirTime(s)
+	if err := e.root(s.side).Rmdir(s.path); err != nil && !isAbsent(err) {
+		if kept != "" {
+			err = errors.Join(err, e.stores[s.side].DropDir(seq))
+		}
+		return err
+	}
+	e.done(s, "rmdir", seq, mirror.Entry{}, kept)
 	e.report(s, "")
 	return nil
+}
+
+// keepDir keeps what an empty directory of the project was like, and returns where.
+func (e *engine) keepDir(s step, seq uint64) (string, error) {
+	if s.side != mirror.ProjectSide {
+		return "", nil
+	}
+	if err := e.stores[s.side].KeepDir(seq, s.path); err != nil {
+		if isAbsent(err) {
+			return "", nil
+		}
+		return "", err
+	}
+	return e.stores[s.side].SlotPath(seq), nil
 }
 
 // makeDir makes a directory with the other side's mode. One that may not be written to gets its mode when it is full.
@@ -89,6 +112,7 @@ func (e *engine) makeDir(s step) error {
 	if err := e.intend(false, record{Seq: e.nextSeq(), Op: "mkdir", Side: s.side, Path: []byte(s.path)}); err != nil {
 		return err
 	}
+	e.dirWas = e.dirTime(s)
 	root := e.root(s.side)
 	if err := root.Mkdir(s.path, mode|0o300); err != nil {
 		if errors.Is(err, fs.ErrExist) {

@@ -11,11 +11,29 @@ import (
 	"github.com/alca-mount/alca-mount/safety"
 )
 
-// bringStoreHome moves what is kept in a store that had to lie inside the project, since no other place of its mount
-// would do, to the session's folder: the project is the user's.
+// bringStoreHome moves what is kept in a store that had to lie inside the project to the session's folder.
 func (e *engine) bringStoreHome(ctx context.Context) error {
-	store := e.stores[mirror.ProjectSide].Path()
-	if !strings.HasPrefix(store, e.m.Project.Path()+string(filepath.Separator)) {
+	store, home := e.stores[mirror.ProjectSide].Path(), e.folderPath("store")
+	if err := bringHome(ctx, e.m.Project, store, e.keepRoot, home); err != nil {
+		return err
+	}
+	if _, inside := within(e.m.Project, store); inside {
+		e.changes.renameKept(store, e.keptPath(home))
+	}
+	return nil
+}
+
+// within returns the path of a store inside the project, if it lies there.
+func within(project *safety.Root, store string) (safety.RelPath, bool) {
+	rel, inside := strings.CutPrefix(store, project.Path()+string(filepath.Separator))
+	return safety.RelPath(filepath.ToSlash(rel)), inside
+}
+
+// bringHome moves what is in a store that had to lie inside the project, since no other place of its mount would do, to
+// the folder home of keepRoot: the project is the user's. It does nothing for a store elsewhere.
+func bringHome(ctx context.Context, project *safety.Root, store string, keepRoot *safety.Root, home safety.RelPath) error {
+	rel, inside := within(project, store)
+	if !inside {
 		return nil
 	}
 	from, err := safety.OpenRoot(store)
@@ -26,15 +44,13 @@ func (e *engine) bringStoreHome(ctx context.Context) error {
 	if err := os.Remove(filepath.Join(store, ".gitignore")); err != nil && !isAbsent(err) {
 		return err
 	}
-	home := e.folderPath("store")
-	if err := e.keepRoot.MkdirAll(home, 0o700); err != nil {
+	if err := keepRoot.MkdirAll(home, 0o700); err != nil {
 		return err
 	}
-	if err := moveAll(ctx, from, e.keepRoot, home); err != nil {
+	if err := moveAll(ctx, from, keepRoot, home); err != nil {
 		return err
 	}
-	e.changes.renameKept(store, e.keptPath(home))
-	return removeEmptied(e.m.Project, safety.RelPath(filepath.ToSlash(strings.TrimPrefix(store, e.m.Project.Path()+string(filepath.Separator)))))
+	return removeEmptied(project, rel)
 }
 
 func moveAll(ctx context.Context, from, to *safety.Root, dir safety.RelPath) error {

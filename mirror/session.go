@@ -35,6 +35,7 @@ type Record struct {
 	Links      Links          `json:"links"`
 	GitRefs    string         `json:"git_refs,omitempty"` // digest of what named commits in the mirror's .git when it was copied
 	Stores     [2]string      `json:"stores,omitempty"`   // where displaced files are, by Side
+	Undoes     string         `json:"undoes,omitempty"`   // of an undo, which is a session without a mirror: the session that it undid
 }
 
 // The values of Record.State. A damaged session is only ever listed: its session.json could not be read.
