@@ -259,8 +259,8 @@ func TestUndoBelievesNoJournalAboutHiddenPaths(t *testing.T) {
 
 // TestUndoChild is the process that TestUndoSurvivesKills kills.
 func TestUndoChild(t *testing.T) {
-	at, err := strconv.Atoi(os.Getenv("ALCA_TEST_KILL_AT"))
-	if err != nil {
+	at := os.Getenv("ALCA_TEST_KILL_AT")
+	if at == "" {
 		t.Skip("only as a child")
 	}
 	state := mirror.NewStateDir(os.Getenv("ALCA_TEST_STATE"))
@@ -269,8 +269,8 @@ func TestUndoChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := 0
-	_, err = autosync.Undo(t.Context(), state, s, autosync.UndoOptions{}.Seen(func(safety.Op, string) error {
-		if calls++; calls == at {
+	_, err = autosync.Undo(t.Context(), state, s, autosync.UndoOptions{}.Seen(func(op safety.Op, _ string) error {
+		if calls++; strconv.Itoa(calls) == at || string(op) == at {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}
@@ -288,25 +288,30 @@ func TestUndoSurvivesKills(t *testing.T) {
 	p.must(exec.Command("sh", "-c", "cd '"+p.mirror+"' && echo agent >a && rm -rf b link kind && echo k >kind && mkdir new && echo n >new/f").Run())
 	p.sync()
 	p.must(p.m.Session.Unlock())
-	for at := 1; ; at += *undoKillStep {
+	kill := func(at string) (killed bool) {
+		t.Helper()
 		child := exec.Command(os.Args[0], "-test.run=^TestUndoChild$")
-		child.Env = append(os.Environ(), "ALCA_TEST_KILL_AT="+strconv.Itoa(at), "ALCA_TEST_STATE="+p.state().Path(), "ALCA_TEST_SESSION="+p.m.Session.ID)
+		child.Env = append(os.Environ(), "ALCA_TEST_KILL_AT="+at, "ALCA_TEST_STATE="+p.state().Path(), "ALCA_TEST_SESSION="+p.m.Session.ID)
 		out, err := child.CombinedOutput()
-		killed := err != nil && strings.Contains(err.Error(), "killed")
+		killed = err != nil && strings.Contains(err.Error(), "killed")
 		if err != nil && !killed {
 			t.Fatalf("%v %s", err, out)
 		}
 		p.must(p.m.Session.Lock())
 		u := p.undo(p.m.Session, autosync.UndoOptions{})
 		if d := unlike(t, before, p.project); d != "" && !onlyDirTimes(d) {
-			t.Fatalf("killed at call %d, then undone:\n%s%+v", at, d, u)
+			t.Fatalf("killed at %s, then undone:\n%s%+v", at, d, u)
 		}
 		p.redo()
 		p.must(p.m.Session.Unlock())
-		if !killed {
-			t.Logf("%d calls", at)
-			return
+		return killed
+	}
+	for _, op := range []safety.Op{safety.OpExchange, safety.OpBringIn, safety.OpInspect, safety.OpDelete} {
+		if !kill(string(op)) { // the version is on its way, just came in, and so on
+			t.Errorf("an undo made no call %s", op)
 		}
+	}
+	for at := 1; kill(strconv.Itoa(at)); at += *undoKillStep {
 	}
 }
 
