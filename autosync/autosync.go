@@ -27,18 +27,20 @@ type EventType string
 
 // The events, as --events writes them.
 const (
-	Started  EventType = "start"
-	Ready    EventType = "ready"
-	Synced   EventType = "synced"
-	Deleted  EventType = "deleted"
-	Conflict EventType = "conflict"
-	Refused  EventType = "refused"
-	Held     EventType = "held"
-	Orphan   EventType = "orphan"
-	Degraded EventType = "degraded"
-	Healthy  EventType = "healthy"
-	Halted   EventType = "halted"
-	Ended    EventType = "end"
+	Started      EventType = "start"
+	Ready        EventType = "ready"
+	Synced       EventType = "synced"
+	Deleted      EventType = "deleted"
+	Conflict     EventType = "conflict"
+	Refused      EventType = "refused"
+	Held         EventType = "held"
+	Orphan       EventType = "orphan"
+	Degraded     EventType = "degraded"
+	Healthy      EventType = "healthy"
+	Halted       EventType = "halted"
+	Failed       EventType = "failed" // could not be carried; it is tried again
+	RulesChanged EventType = "rules"
+	Ended        EventType = "end"
 )
 
 // Event is one thing that happened.

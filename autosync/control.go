@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/alca-mount/alca-mount/safety"
 )
 
 // ErrStopped means that the Syncer was stopped.
@@ -44,6 +46,52 @@ func (s *Syncer) Healthy() bool {
 	}
 }
 
+// Dirty lists the paths that are known to have changed and are not carried yet, sorted; none after Stop.
+func (s *Syncer) Dirty() []safety.RelPath {
+	var out []safety.RelPath
+	s.inspect(func() { out = slices.Sorted(maps.Keys(s.queue.byPath)) })
+	return out
+}
+
+// Changes is what was done since Start, and what does not cross as things stand; after Stop, what Stop returns.
+func (s *Syncer) Changes() Changes {
+	var c Changes
+	if s.inspect(func() { c = s.soFar() }) {
+		return c
+	}
+	s.stop.Do(func() {}) // it has begun: wait for its end
+	return s.stopped.changes
+}
+
+// soFar is a copy of the changes, which go on.
+func (s *Syncer) soFar() Changes {
+	c := s.e.changes.clone()
+	for t, list := range map[EventType]*[]PathNote{Refused: &c.Refused, Held: &c.Held, Orphan: &c.Orphans} {
+		*list = append(*list, slices.Collect(maps.Values(s.standing[t]))...)
+	}
+	c.Held = append(c.Held, slices.Collect(maps.Values(s.barred))...)
+	c.Failed = slices.DeleteFunc(c.Failed, func(n PathNote) bool { return !s.queue.waits(n.Path) }) // carried since
+	c.NewInExcluded = newInExcluded(s.m)
+	c.sort()
+	return c
+}
+
+// inspect lets the loop do something between two passes; false when the loop has ended.
+func (s *Syncer) inspect(do func()) bool {
+	a := ask{do: do, reply: make(chan answer, 1)}
+	select {
+	case s.asks <- a:
+	case <-s.done:
+		return false
+	}
+	<-a.reply
+	return true
+}
+
+// Events delivers what happens from now on, until Stop has returned or ctx is done; then the channel is closed. Nobody
+// waits for a slow receiver: events queue up.
+func (s *Syncer) Events(ctx context.Context) <-chan Event { return s.feeds.add(ctx) }
+
 func (s *Syncer) ask(ctx context.Context, scan bool) (int, error) {
 	a := ask{scan: scan, reply: make(chan answer, 1)}
 	select {
@@ -66,7 +114,10 @@ func (s *Syncer) ask(ctx context.Context, scan bool) (int, error) {
 // Stop ends the syncing with a full reconcile, deletions included, and says what the session did. When ctx is done
 // first, what is left is not carried: drained is false. Later calls return the same.
 func (s *Syncer) Stop(ctx context.Context) (changes Changes, drained bool, err error) {
-	s.stop.Do(func() { s.stopped = s.end(ctx) })
+	s.stop.Do(func() {
+		s.stopped = s.end(ctx)
+		s.feeds.end()
+	})
 	return s.stopped.changes, s.stopped.drained, s.stopped.err
 }
 

@@ -37,7 +37,9 @@ type engine struct {
 
 	displaced []displacedFile // still open for writing when they were displaced
 
+	others    others
 	remembers func(*view, *limits) // brings in what a live session knows from before; nil: nothing
+	learns    func(*view, plan)    // takes in what a pass did; nil: nothing
 }
 
 type sidePath struct {
@@ -54,6 +56,7 @@ type finalMode struct {
 func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
 	e := &engine{m: m, opts: opts, unlocked: map[safety.RelPath]safety.Info{}, dirty: map[sidePath]bool{}}
 	dir := m.Session.Dir()
+	e.others = others{dir: filepath.Dir(dir), own: m.Session.ID}
 	for side, root := range [...]*safety.Root{m.Project, m.Root} {
 		// Only the project and the store are worth waiting for a disk: a mirror can be built again.
 		durable := mirror.Side(side) == mirror.ProjectSide

@@ -12,12 +12,13 @@ import (
 // hiddenInodes remembers what the project hides by its rules, so that a rename to a visible name does not show it.
 // It stays hidden until the session ends. Its methods may be called concurrently.
 //
-// RACE: a file that was made below a hidden directory since the last walk, or had a hidden name for less time than a
-// hint takes, is not known. Hidden directories are not watched.
+// RACE: a file that was made below a hidden directory that is not watched (see liveRules.watched) since the last walk,
+// or had a hidden name for less time than a hint takes and another link, is not known.
 type hiddenInodes struct {
 	mu    sync.Mutex
 	known map[fileID]identity
-	whole bool // a walk of everything has ended
+	gone  map[safety.RelPath]bool // something hidden was renamed to here, and was elsewhere before we looked
+	whole bool                    // a walk of everything has ended
 }
 
 // identity tells a renamed inode from another that got its number: by its time of birth; where there is none, by what
@@ -27,7 +28,9 @@ type identity struct {
 	size, mtime int64
 }
 
-func newHiddenInodes() *hiddenInodes { return &hiddenInodes{known: map[fileID]identity{}} }
+func newHiddenInodes() *hiddenInodes {
+	return &hiddenInodes{known: map[fileID]identity{}, gone: map[safety.RelPath]bool{}}
+}
 
 func identify(root *safety.Root, p safety.RelPath, info safety.Info) identity {
 	if birth := birthOf(root, p, info); birth != 0 {
@@ -72,7 +75,7 @@ func (h *hiddenInodes) below(ctx context.Context, m *mirror.Mirror, at safety.Re
 		}
 		if access == dotfiles.Hidden {
 			if info, err := d.Lstat(n.Name); err == nil {
-				h.remember(m, p, info)
+				h.remember(m.Project, p, info)
 			}
 		}
 		if n.Kind == safety.Directory && (access == dotfiles.Hidden || access.Mirrored()) {
@@ -81,14 +84,42 @@ func (h *hiddenInodes) below(ctx context.Context, m *mirror.Mirror, at safety.Re
 	}
 }
 
-func (h *hiddenInodes) remember(m *mirror.Mirror, p safety.RelPath, info safety.Info) {
+func (h *hiddenInodes) remember(root *safety.Root, p safety.RelPath, info safety.Info) {
 	if info.Kind == safety.Absent {
 		return
 	}
-	id := identify(m.Project, p, info)
+	id := identify(root, p, info)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.known[fileID{info.Dev, info.Ino}] = id
+}
+
+// isHidden reports whether p is hidden whatever it is.
+func isHidden(policy *dotfiles.Policy, p safety.RelPath) bool {
+	return policy.Access(string(p), false) == dotfiles.Hidden && policy.Access(string(p), true) == dotfiles.Hidden
+}
+
+// renamed remembers what was renamed from a hidden name, however shortly it had had it. It is called for each rename in
+// their order.
+func (h *hiddenInodes) renamed(root *safety.Root, policy *dotfiles.Policy, from, to safety.RelPath) {
+	h.mu.Lock()
+	was := h.gone[from]
+	delete(h.gone, from)
+	delete(h.gone, to)
+	h.mu.Unlock()
+	if !was && policy.Access(string(from), false) != dotfiles.Hidden && policy.Access(string(from), true) != dotfiles.Hidden {
+		return
+	}
+	info, err := root.Lstat(to)
+	switch {
+	case err != nil:
+	case info.Kind == safety.Absent:
+		h.mu.Lock()
+		h.gone[to] = true
+		h.mu.Unlock()
+	case was || policy.Access(string(from), info.Kind == safety.Directory) == dotfiles.Hidden:
+		h.remember(root, to, info)
+	}
 }
 
 // note remembers the hidden ones of paths that were hinted at.
@@ -101,7 +132,7 @@ func (h *hiddenInodes) note(m *mirror.Mirror, hinted []safety.RelPath) {
 		if err != nil || info.Kind == safety.Absent || m.Policy.Access(string(p), info.Kind == safety.Directory) != dotfiles.Hidden {
 			continue
 		}
-		h.remember(m, p, info)
+		h.remember(m.Project, p, info)
 		if info.Kind == safety.Directory {
 			h.below(context.Background(), m, p, true)
 		}
@@ -129,9 +160,7 @@ func (h *hiddenInodes) bar(m *mirror.Mirror, v *view) []safety.RelPath {
 		p := lk.path
 		for _, at := range append(p.Parents(), p) {
 			if _, asked := isBarred[at]; !asked {
-				info := v.project.Get(at).Info
-				was := m.Base.Get(at).Project
-				isBarred[at] = (was.Ino != info.Ino || was.Dev != info.Dev) && h.has(m.Project, at, info)
+				isBarred[at] = h.bars(m, at, v.project.Get(at).Info)
 			}
 			if isBarred[at] {
 				lk.project, lk.barred, lk.hiddenBelow = mirror.State{}, "the project has something there that was hidden under another name", false
@@ -139,6 +168,37 @@ func (h *hiddenInodes) bar(m *mirror.Mirror, v *view) []safety.RelPath {
 				break
 			}
 		}
+		if lk.project.Kind == safety.Directory && lk.mirrored.Kind != safety.Directory && !lk.hiddenBelow {
+			lk.hiddenBelow = h.barsBelow(m, p)
+		}
 	}
 	return barred
+}
+
+// bars reports whether what is at p was hidden, and was not visible there before.
+func (h *hiddenInodes) bars(m *mirror.Mirror, p safety.RelPath, info safety.Info) bool {
+	was := m.Base.Get(p).Project
+	return (was.Ino != info.Ino || was.Dev != info.Dev) && h.has(m.Project, p, info)
+}
+
+// barsBelow reports whether something below the project's directory at p is barred: the agent's file can't take its
+// place then, as it can't where hidden files lie in it.
+func (h *hiddenInodes) barsBelow(m *mirror.Mirror, p safety.RelPath) bool {
+	d, err := m.Project.OpenDir(p)
+	if err != nil {
+		return true // cannot tell: the safe side
+	}
+	defer d.Close()
+	names, err := d.ReadDir()
+	if err != nil {
+		return true
+	}
+	for _, n := range names {
+		child := p.Join(n.Name)
+		info, err := d.Lstat(n.Name)
+		if err == nil && (h.bars(m, child, info) || info.Kind == safety.Directory && h.barsBelow(m, child)) {
+			return true
+		}
+	}
+	return false
 }

@@ -30,7 +30,7 @@ func (e *engine) settleDisplaced(s step, seq uint64, d safety.Displaced) string 
 	switch {
 	case s.side == mirror.ProjectSide && (!d.Expected || s.keep == keepConflict):
 		kept := e.moveSlot(s.side, seq, conflictsFolder, s.path)
-		e.noteConflict(s.path, d.Expected, kept)
+		e.noteConflict(s.path, d, kept)
 		return kept
 	case e.hasLateWriter(s, seq, d):
 		return d.Slot
@@ -66,7 +66,8 @@ func (e *engine) keepStray(s step, seq uint64, d safety.Displaced) {
 		e.noteRefused(s.path, "changed in the mirror while the project's version was brought in", e.moveSlot(s.side, seq, refusedFolder, s.path))
 		return
 	}
-	e.noteConflict(s.path, false, e.moveSlot(s.side, seq, conflictsFolder, s.path))
+	d.Expected = false
+	e.noteConflict(s.path, d, e.moveSlot(s.side, seq, conflictsFolder, s.path))
 }
 
 // moveSlot gives a kept version its own path below a folder of the session. Where that can't be had it stays in the slot.
@@ -131,10 +132,13 @@ func (e *engine) folderPath(folder string) safety.RelPath {
 	return safety.RelPath("sessions").Join(e.m.Session.ID).Join(folder)
 }
 
-func (e *engine) noteConflict(p safety.RelPath, expected bool, kept string) {
+func (e *engine) noteConflict(p safety.RelPath, d safety.Displaced, kept string) {
 	why := "changed on both sides"
-	if !expected {
+	if !d.Expected {
 		why = "changed in the project while the mirror's version was brought in"
+	}
+	if by := e.others.writerOf(p, d.Info); by != "" {
+		why += "; the project's version came from session " + by
 	}
 	e.changes.Conflicts = append(e.changes.Conflicts, PathNote{Path: p, Why: why, Kept: kept})
 	e.emit(Conflict, p, ToProject, why, kept)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"time"
@@ -67,11 +68,11 @@ func (s *Syncer) pass(ctx context.Context, due []waiting) error {
 		hinted[i] = w.path
 		waits[w.path] = w
 	}
-	v, err := glance(ctx, s.m, s.e.guard, hinted, s.unseenList())
+	v, err := glance(ctx, s.m, s.e.guard, hinted, s.whereMovedTo(due))
 	if err != nil {
 		return err
 	}
-	s.noteUnseen(v)
+	s.noteGuarded(v)
 	s.hidden.note(s.m, hinted)
 	s.e.view = v
 	s.postpone(v, waits)
@@ -81,14 +82,15 @@ func (s *Syncer) pass(ctx context.Context, due []waiting) error {
 	if err := s.checkEmptied(pl); err != nil {
 		return err
 	}
-	s.tell(pl)
+	s.tell(v, pl)
 	failed := len(s.e.changes.Failed)
 	s.e.again = nil
 	err = s.e.run(ctx, pl)
-	s.deleted.note(s.m.Base, v, pl)
+	s.e.learns(v, pl)
 	s.distrustWriters(pl)
 	s.retry(s.e.again, waits, retryMax)
 	s.retry(s.e.changes.Failed[failed:], waits, failedMax)
+	s.tellFailed(s.e.changes.Failed[failed:])
 	s.e.changes.Failed = latest(s.e.changes.Failed)
 	s.e.settleLateWriters(false)
 	if err := errors.Join(s.e.relock(), s.e.syncDirs()); err != nil { // of a directory that went meanwhile, say
@@ -103,7 +105,7 @@ func (s *Syncer) retry(notes []PathNote, waits map[safety.RelPath]waiting, most 
 	for _, n := range notes {
 		w, ok := waits[n.Path]
 		if !ok {
-			w = waiting{path: n.Path, since: now}
+			w = waiting{path: n.Path, first: now, since: now}
 		}
 		s.queue.back(w, now.Add(min(retryDelay<<min(w.tries, 20), most)))
 	}
@@ -210,7 +212,7 @@ func (s *Syncer) postpone(v *view, waits map[safety.RelPath]waiting) {
 			hides[dir] = s.holdsHidden(dir)
 		}
 		due := w.since.Add(delayOf(lk, Decide(lk.access, lk.base, lk.project, lk.mirrored), hides[dir]))
-		if busy := s.busyUntil(v, lk); busy.After(due) {
+		if busy := s.busyUntil(v, lk, now.Sub(w.first)); busy.After(due) {
 			due = busy
 		}
 		if lk.base.Absent() && !lk.project.Absent() && !s.hidden.walked() {
@@ -268,16 +270,19 @@ func (s *Syncer) holdsHidden(dir safety.RelPath) bool {
 }
 
 // busyUntil is when a file that somebody has open for writing, on the side that it is carried from or to, has been
-// quiet for long enough.
-func (s *Syncer) busyUntil(v *view, lk look) time.Time {
+// quiet for long enough. The side that it is carried to is waited for no longer than busyMost: what is written to a
+// file that was displaced is kept.
+func (s *Syncer) busyUntil(v *view, lk look, waited time.Duration) time.Time {
 	var until time.Time
 	if lk.project == lk.mirrored {
 		return until
 	}
+	toProject := decideLook(lk).winner == mirror.MirrorSide
 	for side, root := range [...]*safety.Root{s.m.Project, s.m.Root} {
 		info := [...]*mirror.Tree{v.project, v.mirrored}[side].Get(lk.path).Info
 		quiet := time.Unix(0, info.Mtime).Add(writerQuiet)
-		if info.Kind != safety.File || quiet.Before(time.Now()) {
+		isTarget := (mirror.Side(side) == mirror.ProjectSide) == toProject
+		if info.Kind != safety.File || quiet.Before(time.Now()) || isTarget && waited > busyMost {
 			continue
 		}
 		if quiet.After(until) && isOpenForWriting(root, lk.path) {
@@ -287,27 +292,53 @@ func (s *Syncer) busyUntil(v *view, lk look) time.Time {
 	return until
 }
 
-// noteUnseen remembers hidden, excluded and guarded entries that the agent makes: files may be moved to or below them.
-func (s *Syncer) noteUnseen(v *view) {
+// noteGuarded remembers guarded entries that the agent makes: files may be moved to or below them.
+func (s *Syncer) noteGuarded(v *view) {
 	for _, lk := range v.looks {
-		if (!lk.access.Mirrored() || lk.guarded != "") && !lk.mirrored.Absent() {
-			s.unseen[lk.path] = true
+		if lk.guarded != "" && !lk.mirrored.Absent() {
+			s.guarded[lk.path] = true
 		}
 	}
 }
 
-func (s *Syncer) unseenList() []safety.RelPath {
-	out := make([]safety.RelPath, 0, len(s.unseen))
-	for p := range s.unseen {
-		out = append(out, p)
+// whereMovedTo lists the guarded, hidden and excluded entries of the mirror below which files may be that are gone
+// elsewhere. To walk through all that was installed costs, so it is done only where something left for a place that is
+// not watched, or nobody can tell.
+func (s *Syncer) whereMovedTo(due []waiting) []safety.RelPath {
+	left := func(w waiting) bool {
+		return s.away[w.path] || slices.ContainsFunc(w.path.Parents(), func(dir safety.RelPath) bool { return s.away[dir] })
 	}
-	return out
+	guarded := slices.Sorted(maps.Keys(s.guarded))
+	switch {
+	case !s.healthy() || slices.ContainsFunc(due, func(w waiting) bool { return w.scanned }):
+		return append(guarded, safety.Top)
+	case slices.ContainsFunc(due, left):
+		return append(guarded, s.rules.unseenInMirror()...)
+	}
+	return guarded
+}
+
+// tellFailed reports, once for each reason, what could not be carried.
+func (s *Syncer) tellFailed(notes []PathNote) {
+	for _, n := range notes {
+		key := string(Failed) + filepath.Join("/", string(n.Path)) + "\x00" + n.Why
+		if !s.told[key] {
+			s.told[key] = true
+			s.e.emit(Failed, n.Path, 0, n.Why, "")
+		}
+	}
 }
 
 // tell reports, once each, what a plan only notes. The last pass reports all that is left, with where it is kept.
-func (s *Syncer) tell(pl plan) {
+func (s *Syncer) tell(v *view, pl plan) {
+	for _, lk := range v.looks {
+		for _, standing := range s.standing {
+			delete(standing, lk.path)
+		}
+	}
 	for t, notes := range map[EventType][]PathNote{Refused: pl.refused, Held: pl.held, Orphan: pl.orphans} {
 		for _, n := range notes {
+			s.standing[t][n.Path] = n
 			key := string(t) + filepath.Join("/", string(n.Path))
 			if !s.told[key] {
 				s.told[key] = true

@@ -201,12 +201,6 @@ func (l *looker) look(ctx context.Context, p safety.RelPath) (look, error) {
 	if lk.base, lk.project, lk.mirrored, err = c.states(); err != nil {
 		return lk, err
 	}
-	if !lk.access.Mirrored() && mf.Info.Kind == safety.Directory && lk.base.Kind == safety.Directory {
-		lk.workBelow, err = l.hasWorkBelow(ctx, p)
-		if err != nil {
-			return lk, err
-		}
-	}
 	l.lookAtLinks(&lk, pf, mf)
 	lk.guarded = l.guard.why(p, base.State.Kind, pf.Info.Kind, mf.Info.Kind)
 	if lk.project.Absent() && !lk.mirrored.Absent() && lk.barred == "" && l.occupied(p) {
@@ -247,8 +241,8 @@ func (l *looker) lookAtLinks(lk *look, pf, mf mirror.Found) {
 		switch {
 		case v.Action == mirror.KeepLink:
 			lk.project.Target = v.Target
-		case lk.base.Kind == safety.File: // followed: the mirror has a copy of the file that the link leads to
-			lk.project, lk.barred = lk.base, "a copy of a linked file: change the file that the link leads to"
+		case mode == mirror.FollowLinks && lk.base.Kind == safety.File: // followed: the mirror has a copy of the file that the link leads to
+			lk.project, lk.followed, lk.barred = lk.base, true, "a copy of a linked file: change the file that the link leads to"
 		default:
 			lk.project, lk.barred = mirror.State{}, "the project has a link there that was left out"
 		}
@@ -263,16 +257,6 @@ func (l *looker) lookAtLinks(lk *look, pf, mf mirror.Found) {
 			lk.barred = orElse(v.Why, "a link with an absolute target")
 		}
 	}
-}
-
-// hasWorkBelow reports whether something in the mirror's directory at p, which the scan did not look into since it is
-// hidden by now, is not as it was when both sides last agreed. A deletion is no work.
-func (l *looker) hasWorkBelow(ctx context.Context, p safety.RelPath) (bool, error) {
-	found := false
-	err := walkUnseen(ctx, l.m.Root, l.mirrored, p, func(child safety.RelPath, info safety.Info) {
-		found = found || hasMoved(l.m.Base.Get(child).Mirror, mirror.Found{Info: info})
-	})
-	return found, err
 }
 
 func orElse(s, other string) string {
@@ -295,11 +279,21 @@ func (l *looker) hidesBelow(p safety.RelPath) bool {
 	}
 	for _, n := range names {
 		child := p.Join(n.Name)
-		if !l.shows(child, n.Kind) || n.Kind == safety.Directory && l.hidesBelow(child) {
+		if !l.shows(child, n.Kind) || l.leavesOut(child, n.Kind) || n.Kind == safety.Directory && l.hidesBelow(child) {
 			return true
 		}
 	}
 	return false
+}
+
+// leavesOut reports whether an entry of the project never comes into the mirror, though no rule hides it.
+func (l *looker) leavesOut(p safety.RelPath, kind safety.Kind) bool {
+	if kind != safety.Symlink {
+		return kind == safety.Special
+	}
+	target, err := l.m.Project.Readlink(p)
+	v := mirror.DecideLink(l.m.Project, l.m.Policy, l.m.Options.Links, l.m.Project.Path(), p, target)
+	return err != nil || v.Action != mirror.KeepLink
 }
 
 // shows reports whether the mirror shows an entry of the project: whether the scan lists it, or would.
@@ -355,7 +349,7 @@ func (l *looker) traceUnseen(ctx context.Context, gone map[moved]*look) error {
 				lk.movedTo, lk.stranded = dir, true
 			}
 		}
-		err := walkUnseen(ctx, l.m.Root, l.mirrored, dir, func(p safety.RelPath, info safety.Info) {
+		err := l.walkUnseen(ctx, dir, func(p safety.RelPath, info safety.Info) {
 			if lk := gone[movedFrom(info)]; lk != nil && info.Kind == safety.File {
 				lk.movedTo, lk.stranded = p, true
 			}
@@ -367,9 +361,9 @@ func (l *looker) traceUnseen(ctx context.Context, gone map[moved]*look) error {
 	return nil
 }
 
-// walkUnseen calls visit for everything in the directory at and below it that the scan does not list.
-func walkUnseen(ctx context.Context, root *safety.Root, seen *mirror.Tree, at safety.RelPath, visit func(safety.RelPath, safety.Info)) error {
-	d, err := root.OpenDir(at)
+// walkUnseen calls visit for everything in the mirror's directory at and below it that a scan does not list.
+func (l *looker) walkUnseen(ctx context.Context, at safety.RelPath, visit func(safety.RelPath, safety.Info)) error {
+	d, err := l.m.Root.OpenDir(at)
 	if err != nil {
 		return nil // gone or unreadable: nothing was found there
 	}
@@ -387,14 +381,23 @@ func walkUnseen(ctx context.Context, root *safety.Root, seen *mirror.Tree, at sa
 		if err != nil {
 			continue
 		}
-		if found := seen.Get(child); found.Info.Kind == safety.Absent || !found.Access.Mirrored() {
+		if l.isUnseen(child, info) {
 			visit(child, info)
 		}
 		if info.Kind == safety.Directory {
-			if err := walkUnseen(ctx, root, seen, child, visit); err != nil {
+			if err := l.walkUnseen(ctx, child, visit); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// isUnseen reports whether a scan of the mirror does not list what is at p, or only as something that does not cross.
+func (l *looker) isUnseen(p safety.RelPath, info safety.Info) bool {
+	if l.partial {
+		return !l.m.Policy.Access(string(p), info.Kind == safety.Directory).Mirrored()
+	}
+	found := l.mirrored.Get(p)
+	return found.Info.Kind == safety.Absent || !found.Access.Mirrored()
 }

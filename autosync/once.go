@@ -65,6 +65,9 @@ func (c Changes) Err() error {
 // finish does full passes until nothing changes under its hands any more.
 func (e *engine) finish(ctx context.Context) error {
 	err := e.rounds(ctx)
+	for _, n := range e.changes.Failed {
+		e.emit(Failed, n.Path, 0, n.Why, "")
+	}
 	if e.opts.Final && err == nil && len(e.changes.Failed) == 0 {
 		e.changes.sort()
 		e.setAsideLeft()
@@ -79,7 +82,11 @@ func (e *engine) rounds(ctx context.Context) error {
 			return e.halt(err)
 		}
 		e.again = e.view.again
-		if err := e.run(ctx, pl); err != nil {
+		err = e.run(ctx, pl)
+		if e.learns != nil {
+			e.learns(e.view, pl)
+		}
+		if err != nil {
 			return e.halt(err)
 		}
 		if len(e.again) == 0 {
@@ -171,6 +178,17 @@ func (e *engine) result() Changes {
 	c := e.changes
 	c.NewInExcluded = newInExcluded(e.m)
 	c.sort()
+	return c
+}
+
+// clone is a copy that shares no list.
+func (c Changes) clone() Changes {
+	for _, list := range []*[]safety.RelPath{&c.ToProject, &c.ToMirror, &c.PendingDelete, &c.NewInExcluded} {
+		*list = slices.Clone(*list)
+	}
+	for _, list := range []*[]PathNote{&c.Deleted, &c.Conflicts, &c.Refused, &c.Held, &c.Orphans, &c.Failed} {
+		*list = slices.Clone(*list)
+	}
 	return c
 }
 

@@ -46,9 +46,11 @@ func newPairAt(t *testing.T, project string, opts mirror.Options) *pair {
 			t.Fatal(err)
 		}
 	}
-	var err error
-	if opts.Session, err = state.New(project, mirror.Record{Rules: opts.Policy.Rules()}); err != nil {
-		t.Fatal(err)
+	if opts.Session == nil {
+		var err error
+		if opts.Session, err = state.New(project, mirror.Record{Rules: opts.Policy.Rules()}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	m, err := mirror.Create(t.Context(), project, "", opts)
 	if err != nil {

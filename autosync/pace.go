@@ -18,6 +18,8 @@ type pace struct {
 	began   time.Time // of the scan that runs or ran last
 	ended   time.Time // of the last
 	took    time.Duration
+	hurried bool      // since the last scan began
+	ticked  time.Time // when tick was called last
 	next    time.Time
 }
 
@@ -26,7 +28,7 @@ const farOff = 1000 * time.Hour
 
 func newPace(live LiveOptions) *pace {
 	now := time.Now()
-	return &pace{fixed: live.ScanInterval, healthy: true, began: now, next: now.Add(farOff)}
+	return &pace{fixed: live.ScanInterval, healthy: true, began: now, ticked: now, next: now.Add(farOff)}
 }
 
 func (p *pace) interval() time.Duration {
@@ -45,16 +47,20 @@ func (p *pace) interval() time.Duration {
 func (p *pace) due(now time.Time) bool { return !now.Before(p.next) }
 
 // begin notes that a scan begins, for whatever reason: none other is due until it has ended.
-func (p *pace) begin(now time.Time) { p.began, p.next = now, now.Add(farOff) }
+func (p *pace) begin(now time.Time) { p.began, p.next, p.hurried = now, now.Add(farOff), false }
 
 // scanned notes the end of a scan.
 func (p *pace) scanned(now time.Time, healthy bool) {
 	p.ended, p.took, p.healthy = now, now.Sub(p.began), healthy
 	p.next = now.Add(p.interval())
+	if p.hurried { // while it ran
+		p.hurry(now)
+	}
 }
 
 // hurry asks for a scan as soon as the last one has been over for as long as it took.
 func (p *pace) hurry(now time.Time) {
+	p.hurried = true
 	at := p.ended.Add(p.took)
 	if at.Before(now) {
 		at = now
@@ -63,6 +69,24 @@ func (p *pace) hurry(now time.Time) {
 		p.next = at
 	}
 }
+
+// A machine that was asleep raises no events of what others changed on its file systems meanwhile. Its monotonic clock
+// stood still and the other did not.
+const (
+	clockLook = time.Minute // how often the clocks are looked at
+	clockJump = 10 * time.Second
+)
+
+// tick looks at the clocks and asks for a scan when the machine was asleep, or its clock was set.
+func (p *pace) tick(now time.Time) {
+	if clocksParted(now.Round(0).Sub(p.ticked.Round(0)), now.Sub(p.ticked)) { // Round takes the monotonic half off
+		p.hurry(now)
+	}
+	p.ticked = now
+}
+
+// clocksParted reports whether the clock on the wall and the monotonic one disagree on how long it has been.
+func clocksParted(wall, monotonic time.Duration) bool { return (wall - monotonic).Abs() > clockJump }
 
 // turn notes that the watchers' health changed.
 func (p *pace) turn(now time.Time, healthy bool) {

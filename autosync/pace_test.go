@@ -86,3 +86,19 @@ func TestPaceHurriesNoMoreThanHalfOfTheTime(t *testing.T) {
 		t.Errorf("hurry put it off to %v", p.next.Sub(at(0)))
 	}
 }
+
+func TestClocksThatPartAskForAScan(t *testing.T) {
+	for _, c := range []struct {
+		wall, monotonic time.Duration
+		want            bool
+	}{
+		{time.Minute, time.Minute, false},
+		{time.Minute + 3*time.Second, time.Minute, false},
+		{8 * time.Hour, time.Minute, true}, // asleep
+		{-time.Hour, time.Minute, true},    // set back
+	} {
+		if got := clocksParted(c.wall, c.monotonic); got != c.want {
+			t.Errorf("%v on the wall, %v by the other: %v", c.wall, c.monotonic, got)
+		}
+	}
+}

@@ -13,9 +13,9 @@ type look struct {
 	base, project, mirrored mirror.State
 	guarded                 string         // why a change of the agent's waits for the user's word; "": it need not
 	barred                  string         // why the mirror's version may not cross though the path is writable; "": it may
+	followed                bool           // the mirror has a copy of what the project's link leads to
 	movedTo                 safety.RelPath // where in the mirror the inode or content of a deleted file is now; "": nowhere
 	stranded                bool           // movedTo is a path that may not cross
-	workBelow               bool           // the mirror's directory, hidden by now, holds what differs from the base
 	hiddenBelow             bool           // the project's directory holds, at any depth, what the mirror does not show
 }
 
@@ -122,6 +122,9 @@ func decideLook(lk look) outcome {
 	switch o.action {
 	case Nothing, Adopt, CarryToMirror, DeleteInMirror, RecreateInMirror, RestoreMirror:
 		o.final, o.winner = lk.project, mirror.ProjectSide
+		if o.action == RestoreMirror && lk.followed {
+			o.fix(lk.barred, standRefused) // the project has a link there, and no file to restore it from
+		}
 	case CarryToProject, ResolveConflict, DeleteInProject, RecreateInProject:
 		o.final, o.winner = lk.mirrored, mirror.MirrorSide
 		if lk.barred != "" {
@@ -132,9 +135,6 @@ func decideLook(lk look) outcome {
 	case RefuseNew:
 		o.fix("read-only", standRefused)
 	case FreezeGit, SetAside, Withdraw:
-	}
-	if o.action == Withdraw && lk.workBelow {
-		o.action = SetAside // from before the rule: the agent's work, and nowhere else
 	}
 	switch {
 	case lk.isResidue():

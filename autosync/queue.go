@@ -7,6 +7,9 @@ import (
 	"github.com/alca-mount/alca-mount/safety"
 )
 
+// busyMost is how long writing puts a look off.
+const busyMost = 5 * time.Second
+
 // queue holds paths until they are due. It knows no clock: times are handed in.
 type queue struct {
 	byPath map[safety.RelPath]*waiting
@@ -15,26 +18,29 @@ type queue struct {
 
 // waiting is a path in the queue.
 type waiting struct {
-	path  safety.RelPath
-	since time.Time // of the last hint
-	due   time.Time
-	tries int // how often it was put back
-	at    int // its place in the heap
+	path    safety.RelPath
+	first   time.Time // of the first hint since the path was carried
+	since   time.Time // of the last hint
+	due     time.Time
+	scanned bool // a scan found it: no hint says how it changed
+	tries   int  // how often it was put back
+	at      int  // its place in the heap
 }
 
 func newQueue() *queue { return &queue{byPath: map[safety.RelPath]*waiting{}} }
 
 // hint notes that a path may have changed at now and is to be looked at after delay: sooner, if it waits already for
-// a later time, unless the change goes on (busy), which begins the wait anew.
+// a later time, unless the change goes on (busy), which begins the wait anew for as long as busyMost.
 func (q *queue) hint(p safety.RelPath, now time.Time, delay time.Duration, busy bool) {
 	w := q.byPath[p]
 	if w == nil {
-		w = &waiting{path: p, due: now.Add(delay)}
+		w = &waiting{path: p, first: now, due: now.Add(delay)}
 		q.byPath[p] = w
 		heap.Push(&q.order, w)
 	}
 	w.since = now
-	if due := now.Add(delay); busy || due.Before(w.due) {
+	due := now.Add(delay)
+	if busy && due.Before(w.first.Add(busyMost)) || due.Before(w.due) {
 		w.due = due
 		heap.Fix(&q.order, w.at)
 	}
@@ -46,6 +52,7 @@ func (q *queue) found(p safety.RelPath, now time.Time) {
 	w := q.byPath[p]
 	if w == nil {
 		q.hint(p, now, 0, false)
+		q.byPath[p].scanned = true
 		return
 	}
 	if now.Before(w.due) {
@@ -59,7 +66,7 @@ func (q *queue) get(p safety.RelPath, now time.Time) waiting {
 	if w := q.byPath[p]; w != nil {
 		return *w
 	}
-	return waiting{path: p, since: now}
+	return waiting{path: p, first: now, since: now}
 }
 
 // waits reports whether p is in the queue.
@@ -67,8 +74,11 @@ func (q *queue) waits(p safety.RelPath) bool { return q.byPath[p] != nil }
 
 // back puts a path in that has to wait until due, as it was when it was taken out.
 func (q *queue) back(w waiting, due time.Time) {
-	if q.byPath[w.path] != nil {
-		return // hinted at anew meanwhile
+	if there := q.byPath[w.path]; there != nil { // hinted at anew meanwhile
+		if w.first.Before(there.first) {
+			there.first = w.first
+		}
+		return
 	}
 	w.due, w.tries = due, w.tries+1
 	q.byPath[w.path] = &w

@@ -119,6 +119,24 @@ func TestQueueBackCountsTriesAndYieldsToNewerHints(t *testing.T) {
 	}
 }
 
+func TestQueueWritingPutsALookOffForAWhileOnly(t *testing.T) {
+	q := newQueue()
+	taken := 0
+	for now := range 20_000 { // a write each millisecond
+		q.hint("log", at(now), writerQuiet, true)
+		for _, w := range q.take(at(now), 1) {
+			taken++
+			if w.first != at(0) {
+				t.Fatalf("first = %v", w.first)
+			}
+			q.back(w, at(now).Add(writerQuiet)) // still busy
+		}
+	}
+	if taken < 14 || taken > 16 {
+		t.Errorf("looked at %d times in 20 s", taken)
+	}
+}
+
 // A naive model: a map, searched each time.
 func TestQueueLikeAMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
@@ -130,15 +148,21 @@ func TestQueueLikeAMap(t *testing.T) {
 		case 0, 1:
 			busy := r.IntN(3) == 0
 			q.hint(p, at(now), delay, busy)
-			if due := at(now).Add(delay); !there || busy || due.Before(w.due) {
+			if !there {
+				w.first = at(now)
+			}
+			if due := at(now).Add(delay); !there || busy && due.Before(w.first.Add(busyMost)) || due.Before(w.due) {
 				w.due = due
 			}
 			w.path, w.since = p, at(now)
 			model[p] = w
 		case 2:
-			q.back(waiting{path: p, since: at(now - 1)}, at(now).Add(delay))
+			q.back(waiting{path: p, first: at(now - 1), since: at(now - 1)}, at(now).Add(delay))
 			if !there {
-				model[p] = waiting{path: p, since: at(now - 1), due: at(now).Add(delay), tries: 1}
+				model[p] = waiting{path: p, first: at(now - 1), since: at(now - 1), due: at(now).Add(delay), tries: 1}
+			} else if at(now - 1).Before(w.first) {
+				w.first = at(now - 1)
+				model[p] = w
 			}
 		case 3:
 			for _, got := range q.take(at(now), 2) {

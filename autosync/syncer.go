@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/alca-mount/alca-mount/autosync/internal/watch"
+	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
@@ -29,8 +30,12 @@ type Syncer struct {
 	queue    *queue
 	deleted  *deletions
 	hidden   *hiddenInodes
-	unseen   map[safety.RelPath]bool
+	rules    *liveRules
+	guarded  map[safety.RelPath]bool // guarded entries that the agent made
+	away     map[safety.RelPath]bool // of the mirror: may have been moved to where nothing is watched
 	told     map[string]bool
+	standing map[EventType]map[safety.RelPath]PathNote // what does not cross, by what it is reported as
+	feeds    *feeds
 	barred   map[safety.RelPath]PathNote
 	unwell   bool // degraded was told, healthy not since
 	halted   error
@@ -51,7 +56,8 @@ type stopped struct {
 
 // ask is a question to the loop; its answer is how many changes were carried by the time it is answered.
 type ask struct {
-	scan  bool // scan everything first
+	scan  bool   // scan everything first
+	do    func() // done by the loop first; nil: nothing
 	reply chan answer
 }
 
@@ -88,13 +94,16 @@ type LiveOptions struct {
 // Deletions are carried; opts.Deletes, Paths and DryRun have no meaning here.
 func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions) (*Syncer, error) {
 	opts.Deletes, opts.Paths, opts.OnlyToProject = true, nil, false
+	feeds := newFeeds(opts.Events)
+	opts.Events = feeds.tell
 	e, err := openEngine(m, opts)
 	if err != nil {
 		return nil, err
 	}
 	s := &Syncer{
-		m: m, e: e, queue: newQueue(), deleted: newDeletions(m.Base), hidden: newHiddenInodes(),
-		barred: map[safety.RelPath]PathNote{}, unseen: map[safety.RelPath]bool{}, told: map[string]bool{},
+		m: m, e: e, queue: newQueue(), deleted: newDeletions(m.Base), hidden: newHiddenInodes(), rules: newLiveRules(m.Policy), away: map[safety.RelPath]bool{}, guarded: map[safety.RelPath]bool{},
+		barred: map[safety.RelPath]PathNote{}, told: map[string]bool{},
+		standing: map[EventType]map[safety.RelPath]PathNote{Refused: {}, Held: {}, Orphan: {}}, feeds: feeds,
 		ready: make(chan struct{}), done: make(chan struct{}), stuck: make(chan struct{}), asks: make(chan ask), scans: make(chan scanned, 1),
 	}
 	if err := s.learnLinks(ctx); err != nil {
@@ -104,7 +113,7 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 	if err := s.watch(ctx, live); err != nil {
 		return nil, errors.Join(err, s.closeWatchers(), e.close())
 	}
-	e.remembers = s.remember
+	e.remembers, e.learns = s.remember, func(v *view, pl plan) { s.deleted.note(m.Base, v, pl) }
 	go s.loop(ctx, newPace(live))
 	return s, nil
 }
@@ -128,10 +137,11 @@ func (s *Syncer) watch(ctx context.Context, live LiveOptions) error {
 		debounce = 20 * time.Millisecond
 	}
 	for side, root := range [...]*safety.Root{s.m.Project, s.m.Root} {
-		w, err := watch.New(ctx, watch.Options{
-			Backend: watch.Backend(live.Watcher), Root: root, Debounce: debounce,
-			Watch: func(p safety.RelPath) bool { return s.m.Policy.Access(string(p), true).Mirrored() },
-		})
+		opts := watch.Options{Backend: watch.Backend(live.Watcher), Root: root, Debounce: debounce, Watch: s.rules.watchedInMirror}
+		if mirror.Side(side) == mirror.ProjectSide {
+			opts.Watch, opts.Moved = s.rules.watched, func(from, to safety.RelPath) { s.hidden.renamed(root, s.rules.now(), from, to) }
+		}
+		w, err := watch.New(ctx, opts)
 		if err != nil {
 			return fmt.Errorf("watch the %s: %w", mirror.Side(side), err)
 		}
@@ -159,15 +169,17 @@ func (s *Syncer) loop(ctx context.Context, pace *pace) {
 	s.scan(ctx, pace)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	woken, rest := wakeUps()
+	defer rest()
 	for s.halted == nil {
 		timer.Reset(s.wait(pace))
 		select {
 		case <-ctx.Done():
 			return
 		case hints := <-s.watchers[mirror.ProjectSide].Hints():
-			s.take(hints)
+			s.takeProject(hints)
 		case hints := <-s.watchers[mirror.MirrorSide].Hints():
-			s.take(hints)
+			s.takeMirror(hints)
 		case <-s.watchers[mirror.ProjectSide].HealthChanges():
 			s.healthChanged(pace)
 		case <-s.watchers[mirror.MirrorSide].HealthChanges():
@@ -176,8 +188,11 @@ func (s *Syncer) loop(ctx context.Context, pace *pace) {
 			s.scanDone(ctx, found, pace)
 		case a := <-s.asks:
 			s.answer(ctx, a)
+		case <-woken:
+			pace.hurry(time.Now())
 		case <-timer.C:
 		}
+		pace.tick(time.Now())
 		s.work(ctx)
 		s.drained()
 		if !s.scanning && (pace.due(time.Now()) || len(s.next) > 0) {
@@ -200,6 +215,9 @@ func (s *Syncer) refuse(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case a := <-s.asks:
+			if a.do != nil {
+				a.do()
+			}
 			a.reply <- answer{s.carried(), s.halted}
 		case <-s.watchers[mirror.ProjectSide].Hints():
 		case <-s.watchers[mirror.MirrorSide].Hints():
@@ -209,8 +227,8 @@ func (s *Syncer) refuse(ctx context.Context) {
 
 // wait is the time until something is due.
 func (s *Syncer) wait(pace *pace) time.Duration {
-	until := time.Now().Add(farOff)
-	if !s.scanning {
+	until := time.Now().Add(clockLook)
+	if !s.scanning && pace.next.Before(until) {
 		until = pace.next
 	}
 	if due, ok := s.queue.next(); ok && due.Before(until) {
@@ -224,15 +242,43 @@ func (s *Syncer) wait(pace *pace) time.Duration {
 	return max(time.Until(until), 0)
 }
 
-func (s *Syncer) take(hints []watch.Hint) {
+// takeProject takes in hints of the project. What is hidden is remembered and not looked at any further.
+func (s *Syncer) takeProject(hints []watch.Hint) {
 	now := time.Now()
+	changed := false
 	for _, h := range hints {
-		if h.Urgency == watch.Busy { // a look at each write of a big file would cost more than the writing
-			s.queue.hint(h.Path, now, writerQuiet, true)
+		changed = changed || dotfiles.IsRuleFile(string(h.Path), s.m.Session.Agent)
+	}
+	if changed {
+		s.rulesChanged()
+	}
+	var hidden []safety.RelPath
+	for _, h := range hints {
+		if isHidden(s.m.Policy, h.Path) {
+			hidden = append(hidden, h.Path)
 			continue
 		}
-		s.queue.hint(h.Path, now, 0, false)
+		s.take(h, now)
 	}
+	s.hidden.note(s.m, hidden)
+}
+
+func (s *Syncer) takeMirror(hints []watch.Hint) {
+	now := time.Now()
+	for _, h := range hints {
+		if h.Away {
+			s.away[h.Path] = true
+		}
+		s.take(h, now)
+	}
+}
+
+func (s *Syncer) take(h watch.Hint, now time.Time) {
+	if h.Urgency == watch.Busy { // a look at each write of a big file would cost more than the writing
+		s.queue.hint(h.Path, now, writerQuiet, true)
+		return
+	}
+	s.queue.hint(h.Path, now, 0, false)
 }
 
 // scan begins a scan of everything beside the loop.
@@ -244,9 +290,10 @@ func (s *Syncer) scan(ctx context.Context, pace *pace) {
 	pace.begin(time.Now())
 	s.askers, s.next = append(s.askers, s.next...), nil
 	requests := [2]uint64{s.watchers[0].Health().Rescan, s.watchers[1].Health().Rescan}
+	m := *s.m // with the rules of now: the loop may change them meanwhile
 	go func() {
-		s.hidden.walk(ctx, s.m)
-		paths, err := scanMoved(ctx, s.m)
+		s.hidden.walk(ctx, &m)
+		paths, err := scanMoved(ctx, &m)
 		s.scans <- scanned{paths, requests, err}
 	}()
 }
@@ -377,6 +424,11 @@ func (s *Syncer) carried() int {
 }
 
 func (s *Syncer) answer(ctx context.Context, a ask) {
+	if a.do != nil {
+		a.do()
+		a.reply <- answer{}
+		return
+	}
 	if a.scan {
 		s.next = append(s.next, a)
 		return

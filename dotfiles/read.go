@@ -58,6 +58,9 @@ func ReadRules(projectDir, agent string) (Rules, error) {
 	return rules, nil
 }
 
+// IsRuleFile reports whether a name at a project's top is that of a rule file that applies for an agent.
+func IsRuleFile(name, agent string) bool { return slices.Contains(ruleFiles(agent), name) }
+
 // ruleFiles are the names that apply for an agent, in the order in which they apply.
 func ruleFiles(agent string) []string {
 	names := []string{ignoreName, readOnlyName}

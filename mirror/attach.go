@@ -109,15 +109,21 @@ func (m *Mirror) strictPolicy(stored dotfiles.Rules) (*dotfiles.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
+	now, err := m.RulesNow()
+	if err != nil {
+		return nil, err
+	}
+	return dotfiles.Stricter(then, now), nil
+}
+
+// RulesNow is what the project's rule files say now, on the session's defaults.
+func (m *Mirror) RulesNow() (*dotfiles.Policy, error) {
 	rules, err := dotfiles.ReadRules(m.Project.Path(), m.Session.Agent)
 	if err != nil {
 		return nil, err
 	}
 	// What no rule file says stays as the session has it: else the stricter answer would be of other defaults.
+	stored := m.Session.Rules
 	rules.NoDefaults, rules.Git, rules.FoldCase = stored.NoDefaults, stored.Git, stored.FoldCase
-	now, err := dotfiles.New(rules)
-	if err != nil {
-		return nil, err
-	}
-	return dotfiles.Stricter(then, now), nil
+	return dotfiles.New(rules)
 }

@@ -53,7 +53,7 @@ func (g *glancer) look(dir safety.RelPath, names []string) {
 	if dir != safety.Top {
 		access = g.policy.Access(string(dir), true)
 	}
-	if !access.Mirrored() {
+	if !g.enters(dir, access) {
 		return
 	}
 	d, err := g.root.OpenDir(dir)

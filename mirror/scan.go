@@ -29,8 +29,8 @@ type Found struct {
 }
 
 // Scan lists one side of the mirror, in parallel. On the project side it does not look into what the policy hides or
-// excludes; on the mirror side entries at hidden paths are listed (the top-most of each; not what lies below), excluded
-// ones are not. Under [Git], both sides are without what git ignores and does not track. .git is never listed: a copy
+// excludes; on the mirror side entries at hidden paths are listed (the top-most of each; what lies below only where the
+// base still has the directory, which is hidden since), excluded ones are not. Under [Git], both sides are without what git ignores and does not track. .git is never listed: a copy
 // of it is not synced file by file. The marker is never listed, nor is the README while it is ours.
 // An entry that vanishes while it is scanned is absent. A directory that can't be listed, or was replaced by something
 // else, is in Trouble; only a top that can't be listed is an error.
@@ -49,7 +49,7 @@ func (m *Mirror) view(side Side) view {
 	if side == MirrorSide {
 		root = m.Root
 	}
-	return view{root: root, side: side, policy: m.Policy, links: m.Options.Links, ownReadme: m.Base.ownReadme}
+	return view{root: root, side: side, policy: m.Policy, links: m.Options.Links, ownReadme: m.Base.ownReadme, base: m.Base}
 }
 
 // view is which entries of a side count.
@@ -60,6 +60,13 @@ type view struct {
 	links     Links
 	only      filter // nil: all
 	ownReadme bool
+	base      *Base
+}
+
+// enters reports whether the directory p is looked into. One of the mirror's that is hidden by now, and was not when both
+// sides last agreed, holds copies that have to go.
+func (v view) enters(p safety.RelPath, access dotfiles.Access) bool {
+	return access.Mirrored() || v.side == MirrorSide && access == dotfiles.Hidden && v.base.Get(p).State.Kind == safety.Directory
 }
 
 // filter narrows a side down further than the policy.
@@ -141,7 +148,7 @@ func (s *scanPart) list(v view, job scanJob, push func(scanJob)) error {
 			continue
 		}
 		out.entries = append(out.entries, named{n.Name, found})
-		if found.Info.Kind == safety.Directory && found.Access.Mirrored() {
+		if found.Info.Kind == safety.Directory && v.enters(job.path.Join(n.Name), found.Access) {
 			push(scanJob{job.path.Join(n.Name), found.Access})
 		}
 	}

@@ -23,6 +23,7 @@ func maskOf(p safety.RelPath) uint32 {
 type event struct {
 	wd   int32
 	mask uint32
+	link uint32 // the cookie that both events of one rename carry
 	name string // byte for byte; "" when it is about the watched directory itself
 }
 
@@ -39,6 +40,7 @@ func next(buf []byte) (e event, rest []byte, ok bool) {
 	e = event{
 		wd:   int32(binary.NativeEndian.Uint32(buf)),
 		mask: binary.NativeEndian.Uint32(buf[4:]),
+		link: binary.NativeEndian.Uint32(buf[8:]),
 		name: string(name),
 	}
 	return e, buf[size:], true

@@ -22,6 +22,8 @@ type Hint struct {
 	Path    safety.RelPath
 	Urgency Urgency
 	IsDir   bool // it was a directory when the hint arose
+	// Away: the entry may have been moved to where nothing is watched.
+	Away bool
 	// NewDir: the directory was made or moved here. What is in it follows as hints of its own, as far as Options.Watch
 	// wants it.
 	NewDir bool
@@ -29,5 +31,5 @@ type Hint struct {
 
 // and is the hint that says what both say of one path, b being the later.
 func (a Hint) and(b Hint) Hint {
-	return Hint{Path: a.Path, Urgency: max(a.Urgency, b.Urgency), IsDir: b.IsDir, NewDir: a.NewDir || b.NewDir}
+	return Hint{Path: a.Path, Urgency: max(a.Urgency, b.Urgency), IsDir: b.IsDir, Away: a.Away || b.Away, NewDir: a.NewDir || b.NewDir}
 }

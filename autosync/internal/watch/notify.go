@@ -103,7 +103,7 @@ func (n *notifier) handle(hints []Hint, ev notify.EventInfo) []Hint {
 		n.w.checkRoot()
 		return append(hints, Hint{Path: p, Urgency: Probe, IsDir: true})
 	}
-	hints = append(hints, Hint{Path: p, Urgency: urgency, IsDir: what != changed, NewDir: what == came})
+	hints = append(hints, Hint{Path: p, Urgency: urgency, IsDir: what != changed, Away: true, NewDir: what == came})
 	if what == came {
 		n.w.arrive(p)
 	}

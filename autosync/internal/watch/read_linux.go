@@ -18,6 +18,11 @@ type batch struct {
 	wd    int32
 	moves uint64
 	dir   safety.RelPath
+
+	// The rename whose first event came last: the second follows, unless it leads to where nothing is watched.
+	link uint32
+	from safety.RelPath
+	hint int // of from, in hints
 }
 
 // read passes on what the kernel tells, until the instance is closed.
@@ -42,7 +47,7 @@ func (b *batch) handle(buf []byte) {
 		b.event(e)
 	}
 	b.in.w.tell(b.hints)
-	b.hints = b.hints[:0]
+	b.hints, b.hint = b.hints[:0], -1
 	if cap(b.hints) > 1<<12 {
 		b.hints = nil
 	}
@@ -76,7 +81,9 @@ func (b *batch) entry(e event, what meaning, urgency Urgency) {
 	if what == changed && isUnnamed(e.name) && e.mask&(unix.IN_DELETE|unix.IN_MOVED_FROM) == 0 && !b.in.exists(p) {
 		return
 	}
-	b.hints = append(b.hints, Hint{Path: p, Urgency: urgency, IsDir: what != changed, NewDir: what == came})
+	away := e.mask&unix.IN_MOVED_FROM != 0
+	b.hints = append(b.hints, Hint{Path: p, Urgency: urgency, IsDir: what != changed, Away: away, NewDir: what == came})
+	b.rename(e, p)
 	switch what {
 	case came, left:
 		b.in.w.arrive(p)
@@ -84,6 +91,20 @@ func (b *batch) entry(e event, what meaning, urgency Urgency) {
 		if !b.in.watches(p) {
 			b.in.w.arrive(p)
 		}
+	}
+}
+
+// rename puts the two events of a rename together.
+func (b *batch) rename(e event, p safety.RelPath) {
+	switch {
+	case e.mask&unix.IN_MOVED_FROM != 0:
+		b.link, b.from, b.hint = e.link, p, len(b.hints)-1
+	case e.mask&unix.IN_MOVED_TO != 0 && e.link != 0 && e.link == b.link:
+		if b.hint >= 0 { // else it was told as gone away already: that is the safe side
+			b.hints[b.hint].Away = false
+		}
+		b.link = 0
+		b.in.w.moved(b.from, p)
 	}
 }
 

@@ -46,6 +46,9 @@ type Options struct {
 	// Watch reports whether the directory p is watched. It is asked about directories only, and not about those
 	// below one that it refused; Top always is. It must be safe for concurrent use. Nil: all are.
 	Watch func(p safety.RelPath) bool
+	// Moved is called for each entry that was renamed within what is watched, before the hints of it are delivered, by
+	// the one goroutine that reads events: it must not wait. Not every backend knows of renames. Nil: none is told.
+	Moved func(from, to safety.RelPath)
 	// Debounce is the shortest time between two hints of one path that say no more than each other; the first comes
 	// at once, the last is never dropped. 0 is DefaultDebounce; negative: none.
 	Debounce time.Duration
@@ -56,6 +59,7 @@ type Options struct {
 type Watcher struct {
 	root    *safety.Root
 	want    func(safety.RelPath) bool
+	moved   func(from, to safety.RelPath)
 	backend backend
 	health  *health
 	post    *post
@@ -86,9 +90,12 @@ var (
 // New starts a watcher. It watches nothing until AddTree or Add is called, so that a caller that walks the tree anyway
 // can add each directory before listing it. A limit of the system is no error but makes the Watcher Degraded.
 func New(ctx context.Context, opts Options) (*Watcher, error) {
-	w := &Watcher{root: opts.Root, want: opts.Watch, health: newHealth()}
+	w := &Watcher{root: opts.Root, want: opts.Watch, moved: opts.Moved, health: newHealth()}
 	if w.want == nil {
 		w.want = func(safety.RelPath) bool { return true }
+	}
+	if w.moved == nil {
+		w.moved = func(safety.RelPath, safety.RelPath) {}
 	}
 	w.ctx, w.stop = context.WithCancel(ctx)
 	w.post = newPost(debounceOf(opts.Debounce), w.fellBehind)
