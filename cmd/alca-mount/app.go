@@ -107,7 +107,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.BoolP("yes", "y", false, "take the offered choice at prompts")
 	root.AddCommand(
 		a.namedRunCommand(), a.createCommand(), a.syncCommand(), a.watchCommand(), a.undoCommand(), a.rmCommand(), a.lsCommand(),
-		a.explainCommand(), a.versionCommand(), a.completionCommand(), a.manCommand(),
+		a.explainCommand(), a.configCommand(), a.allowCommand(), a.versionCommand(), a.completionCommand(), a.manCommand(),
 	)
 	return root
 }

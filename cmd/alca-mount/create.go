@@ -21,7 +21,7 @@ alca-mount sync brings its changes home, alca-mount rm removes it.`,
 		Example: "  cd \"$(alca-mount create --name try)\"",
 		Args:    args(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := flags.check(c.Flags()); err != nil {
+			if err := a.settleCreate(c.Flags(), flags); err != nil {
 				return err
 			}
 			if flags.dryRun {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/alca-mount/alca-mount/cmd/alca-mount/internal/config"
 	"github.com/alca-mount/alca-mount/dotfiles"
 )
 
@@ -38,6 +39,7 @@ func checkers() map[string]func(snippet) error {
 		"sh":        notRun,
 		"json":      validJSON,
 		"gitignore": validRules,
+		"toml":      validConfig,
 	}
 }
 
@@ -73,6 +75,22 @@ func validRules(b snippet) error {
 	policy, err := dotfiles.New(rules)
 	for _, w := range policy.Warnings() {
 		err = errors.Join(err, errors.New(w.Text))
+	}
+	return err
+}
+
+// validConfig loads the block as a project's configuration.
+func validConfig(b snippet) error {
+	dir, err := os.MkdirTemp("", "alca-mount-docs")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if dir, err = filepath.EvalSymlinks(dir); err == nil {
+		err = os.WriteFile(filepath.Join(dir, config.ProjectFile), []byte(b.text), 0o600)
+	}
+	if err == nil {
+		_, err = config.Load(config.Options{Project: dir, Home: dir, Getenv: os.LookupEnv})
 	}
 	return err
 }

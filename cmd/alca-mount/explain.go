@@ -25,7 +25,7 @@ Paths are relative to the current directory, with -C to the project. They need n
 The exit code is 0 if a path is hidden or left out, 1 if none is.`,
 		Example: "  alca-mount explain .env src/\n  git ls-files -z | alca-mount explain --stdin -z --json",
 		RunE: func(c *cobra.Command, paths []string) error {
-			if err := flags.check(c.Flags()); err != nil {
+			if err := a.settleRules(c.Flags(), flags); err != nil {
 				return err
 			}
 			if stdin == (len(paths) > 0) {

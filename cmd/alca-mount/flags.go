@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/cmd/alca-mount/internal/config"
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/launcher"
 	"github.com/alca-mount/alca-mount/mirror"
@@ -50,6 +51,7 @@ type ruleFlags struct {
 	readonly   []string
 	noDefaults bool
 	git        *choice
+	config     *config.Merged // of the project; nil: none was read
 }
 
 func (r *ruleFlags) add(f *pflag.FlagSet) {
@@ -124,6 +126,10 @@ type runFlags struct {
 	sync      *choice
 	isolation *choice
 	env       []string
+	image     string
+	runtime   *choice
+	mounts    []string
+	noNetwork bool
 	keep      bool
 	events    string
 	massDel   bool
@@ -195,11 +201,11 @@ func later() map[string]string {
 
 func (r *runFlags) addLater(f *pflag.FlagSet) {
 	f.Int("git-depth", 0, "commits of history that --git copy takes")
-	f.String("image", "", "run CMD in a container of `IMG`")
-	choiceVar(f, "runtime", "auto", "the container engine", "auto", "docker", "podman")
-	f.StringArray("mount", nil, "`SRC:DST[:ro]`, a further mount of the container; repeatable")
+	f.StringVar(&r.image, "image", "", "run CMD in a container of `IMG`")
+	r.runtime = choiceVar(f, "runtime", "auto", "the container engine", "auto", "docker", "podman")
+	f.StringArrayVar(&r.mounts, "mount", nil, "`SRC:DST[:ro]`, a further mount of the container; repeatable")
 	f.StringArray("hide", nil, "hide `PATH` from CMD; repeatable")
-	f.Bool("no-network", false, "no network for CMD")
+	f.BoolVar(&r.noNetwork, "no-network", false, "no network for CMD")
 	f.Bool("confine-writes", false, "CMD writes in the mirror and temporary directories only")
 	f.StringArray("allow-socket", nil, "let CMD reach the socket `PATH`; repeatable")
 	for name := range later() {

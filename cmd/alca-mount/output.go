@@ -12,6 +12,7 @@ package main
 //   - Nothing of ours is printed while CMD has the terminal.
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +23,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/alca-mount/alca-mount/cmd/alca-mount/internal/config"
 )
 
 type output struct {
@@ -72,7 +75,17 @@ func (o *output) more(format string, args ...any) {
 }
 
 // failure tells why the program could not do what it was asked to.
-func (o *output) failure(err error) { o.line(alarm, oneLine(err.Error())) }
+func (o *output) failure(err error) {
+	var list config.Errors
+	if !errors.As(err, &list) || len(list) < 2 {
+		o.line(alarm, oneLine(err.Error()))
+		return
+	}
+	o.line(alarm, fmt.Sprintf("the configuration has %s:", count(len(list), "error")))
+	for _, e := range list {
+		o.item(oneLine(e.Error()))
+	}
+}
 
 func (o *output) line(color, text string) {
 	fmt.Fprintf(o.w, "%s %s\n", o.paint(color, "alca-mount:"), text)

@@ -33,6 +33,7 @@ func (r *ruleFlags) policy(project, agent string) (*dotfiles.Policy, error) {
 }
 
 func (r *ruleFlags) addTo(rules dotfiles.Rules) dotfiles.Rules {
+	rules = addConfigured(rules, r.config)
 	for _, p := range r.readonly {
 		rules.ReadOnly = append(rules.ReadOnly, dotfiles.Rule{Pattern: p, Source: "--readonly"})
 	}

@@ -31,7 +31,7 @@ func (a *app) runCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			command, err := commandOf(c, args, flags.dryRun)
 			if err == nil {
-				err = flags.check(c, a.getenv)
+				err = a.settleRun(c, flags)
 			}
 			if err != nil {
 				return err
@@ -132,20 +132,25 @@ func (a *app) launchOptions(flags *runFlags, command []string) (launcher.Options
 	if err != nil {
 		return launcher.Options{}, nil, err
 	}
+	guard, err := configuredGuard(flags.config)
+	if err != nil {
+		return launcher.Options{}, nil, err
+	}
 	events, err := openEvents(flags.events)
 	if err != nil {
 		return launcher.Options{}, nil, err
 	}
 	return launcher.Options{
 		Project: where.project, Mirror: mirrorDir, Policy: policy, Agent: flags.agentOf(command),
-		Command: command, Subdir: shownSubdir(a.out(), policy, where.subdir), Env: flags.env,
+		Command: command, Subdir: shownSubdir(a.out(), policy, where.subdir), Env: append(configuredEnv(flags.config), flags.env...),
+		Container: flags.container(flags.config),
 		// auto is none as long as there is no other launch; the start line says so.
 		Isolation:  launcher.IsolationNone,
 		Sync:       launcher.Sync(flags.sync.value),
 		Live:       flags.live.options(),
 		Population: flags.populationMode(), Git: flags.gitMode(), GitHiddenHistory: flags.hiddenHistory, Links: flags.linksMode(),
 		State: state, Name: flags.name, Keep: flags.keep, Grace: max(flags.grace, time.Nanosecond),
-		AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded,
+		AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Guarded: guard,
 	}, events, nil
 }
 

@@ -38,7 +38,7 @@ func setUp(e *testscript.Env) error {
 	home := filepath.Join(e.WorkDir, "home")
 	e.Setenv("HOME", home)
 	e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
-	for _, name := range []string{"ALCA_MOUNT", "ALCA_MOUNT_SESSION", "ALCA_MOUNT_PROJECT", "NO_COLOR"} {
+	for _, name := range []string{"ALCA_MOUNT", "ALCA_MOUNT_SESSION", "ALCA_MOUNT_PROJECT", "NO_COLOR", "XDG_CONFIG_HOME"} {
 		e.Setenv(name, "")
 	}
 	return os.MkdirAll(home, 0o700)

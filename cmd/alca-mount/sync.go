@@ -56,6 +56,10 @@ func (a *app) sync(ctx context.Context, flags *syncFlags, spec string, paths []s
 	if err != nil {
 		return err
 	}
+	guard, err := a.sessionGuard(s)
+	if err != nil {
+		return err
+	}
 	m, err := attach(ctx, s)
 	if err != nil {
 		return err
@@ -63,7 +67,7 @@ func (a *app) sync(ctx context.Context, flags *syncFlags, spec string, paths []s
 	defer m.Close()
 	changes, err := a.once(ctx, m, autosync.Options{
 		Deletes: flags.deletes, Paths: only, OnlyToProject: true, DryRun: flags.dryRun,
-		AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded,
+		AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Guarded: guard,
 	})
 	return a.syncTold(s, changes, flags.dryRun, time.Since(began), err)
 }

@@ -30,7 +30,7 @@ whole, deletions included. It prints "ready" when all that had changed before is
 			if (flags.massDel || flags.guarded) && a.getenv("ALCA_MOUNT_SESSION") != "" {
 				return fmt.Errorf("--allow-mass-delete and --allow-guarded are the user's to give: not inside a session (ALCA_MOUNT_SESSION is set)")
 			}
-			if err := flags.live.check(c.Flags()); err != nil {
+			if err := a.settleLive(c.Flags(), &flags.live, args[0]); err != nil {
 				return err
 			}
 			ctx, stop := interruptible(c.Context())
@@ -53,6 +53,10 @@ func (a *app) watch(ctx context.Context, flags *watchFlags, spec string) error {
 		return err
 	}
 	defer s.Unlock()
+	guard, err := a.sessionGuard(s)
+	if err != nil {
+		return err
+	}
 	m, err := attach(ctx, s)
 	if err != nil {
 		return err
@@ -63,7 +67,7 @@ func (a *app) watch(ctx context.Context, flags *watchFlags, spec string) error {
 		return err
 	}
 	defer events.Close()
-	syncer, err := autosync.Start(ctx, m, autosync.Options{AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Events: events.event}, flags.live.options())
+	syncer, err := autosync.Start(ctx, m, autosync.Options{AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Guarded: guard, Events: events.event}, flags.live.options())
 	if err != nil {
 		return err
 	}
