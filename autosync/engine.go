@@ -37,6 +37,7 @@ type engine struct {
 
 	displaced []displacedFile // still open for writing when they were displaced
 
+	keptTimes map[string]int // by folder and path: where to begin to look for a free place
 	others    others
 	remembers func(*view, *limits) // brings in what a live session knows from before; nil: nothing
 	learns    func(*view, plan)    // takes in what a pass did; nil: nothing
@@ -54,7 +55,7 @@ type finalMode struct {
 
 // openEngine opens a mirror's journal and stores. The caller has the session's lock.
 func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
-	e := &engine{m: m, opts: opts, unlocked: map[safety.RelPath]safety.Info{}, dirty: map[sidePath]bool{}}
+	e := &engine{m: m, opts: opts, unlocked: map[safety.RelPath]safety.Info{}, keptTimes: map[string]int{}, dirty: map[sidePath]bool{}}
 	dir := m.Session.Dir()
 	e.others = others{dir: filepath.Dir(dir), own: m.Session.ID}
 	for side, root := range [...]*safety.Root{m.Project, m.Root} {

@@ -106,20 +106,24 @@ const maxKeepFolders = 10_000
 // or something that is kept already is in the way (a link or a file where p needs a directory), it takes the next
 // folder: NAME~2 and so on. Everything happens below keepRoot, following nothing: what is kept is the agent's.
 func (e *engine) placeIn(folder string, p safety.RelPath) (safety.RelPath, error) {
-	top := e.folderPath(folder)
-	for n := 2; n < maxKeepFolders; n++ {
+	taken := folder + "/" + string(p)
+	for n := max(e.keptTimes[taken], 1); n < maxKeepFolders; n++ {
+		top := e.folderPath(folder)
+		if n > 1 {
+			top += safety.RelPath("~" + strconv.Itoa(n))
+		}
 		dst := top + "/" + p
 		err := e.keepRoot.MkdirAll(dst.Dir(), 0o700)
 		if err == nil {
 			var info safety.Info
 			if info, err = e.keepRoot.Lstat(dst); err == nil && info.Kind == safety.Absent {
+				e.keptTimes[taken] = n + 1 // not to look through all of them the next time
 				return dst, nil
 			}
 		}
 		if err != nil && !errors.Is(err, safety.ErrChanged) {
 			return "", fmt.Errorf("keep %s: %w", p, err)
 		}
-		top = e.folderPath(folder) + safety.RelPath("~"+strconv.Itoa(n))
 	}
 	return "", fmt.Errorf("keep %s: %d versions of it are kept already", p, maxKeepFolders)
 }

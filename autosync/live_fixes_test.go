@@ -25,7 +25,7 @@ func (l *live) eventually(what string) {
 			return
 		}
 	}
-	l.t.Errorf("%s: the sides differ: %.2000q", what, diff)
+	l.t.Errorf("%s: the sides differ at %d paths: %q", what, len(diff), diff[:min(len(diff), 20)])
 }
 
 func (l *live) reconcile() {
