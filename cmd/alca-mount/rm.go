@@ -72,7 +72,7 @@ func (a *app) rm(ctx context.Context, spec string, force bool) error {
 
 // refuseUnsynced fails while removing the mirror would lose work.
 func (a *app) refuseUnsynced(ctx context.Context, s *mirror.Session) error {
-	m, err := attach(ctx, s)
+	m, err := attach(ctx, s, nil)
 	if err != nil {
 		return fmt.Errorf("%w; what it holds can't be compared with the project: --force removes it all the same", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/launcher"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
@@ -69,10 +70,29 @@ func (a *app) takeSession(spec string) (*mirror.Session, error) {
 	return s, nil
 }
 
-// attach opens a session's mirror, under the stricter of the rules that it was made with and those of now.
-func attach(ctx context.Context, s *mirror.Session) (*mirror.Mirror, error) {
+// attachSettled is attach under the configuration of now, too, with the guard that it says.
+func (a *app) attachSettled(ctx context.Context, s *mirror.Session) (*mirror.Mirror, *dotfiles.Guard, error) {
+	conf, err := a.loadConfig(s.Project)
+	if err != nil {
+		return nil, nil, err
+	}
+	guard, err := configuredGuard(conf)
+	if err != nil {
+		return nil, nil, err
+	}
+	policy, err := sessionPolicy(s, conf)
+	if err != nil {
+		return nil, nil, fmt.Errorf("rules: %w", err)
+	}
+	m, err := attach(ctx, s, policy)
+	return m, guard, err
+}
+
+// attach opens a session's mirror; without a policy, under the stricter of the rules that it was made with and of the
+// rule files of now.
+func attach(ctx context.Context, s *mirror.Session, policy *dotfiles.Policy) (*mirror.Mirror, error) {
 	if _, err := os.Lstat(s.Mirror); err != nil {
 		return nil, fmt.Errorf("session %s: its mirror %s: %w", s.ID, show(s.Mirror), bareErr(err))
 	}
-	return mirror.Attach(ctx, s.Project, s.Mirror, mirror.Options{Agent: s.Agent, Session: s})
+	return mirror.Attach(ctx, s.Project, s.Mirror, mirror.Options{Agent: s.Agent, Session: s, Policy: policy})
 }

@@ -248,13 +248,23 @@ func configuredGuard(m *config.Merged) (*dotfiles.Guard, error) {
 	return guard, nil
 }
 
-// sessionGuard is configuredGuard for the project of a session.
-func (a *app) sessionGuard(s *mirror.Session) (*dotfiles.Guard, error) {
-	m, err := a.loadConfig(s.Project)
+// sessionPolicy is the stricter of the rules that a session began with and those of now, the configuration's included.
+func sessionPolicy(s *mirror.Session, m *config.Merged) (*dotfiles.Policy, error) {
+	then, err := dotfiles.New(s.Rules)
 	if err != nil {
 		return nil, err
 	}
-	return configuredGuard(m)
+	rules, err := dotfiles.ReadRules(s.Project, s.Agent)
+	if err != nil {
+		return nil, err
+	}
+	// What no rule says stays as the session has it: else the stricter answer would be of other defaults.
+	rules.NoDefaults, rules.Git, rules.FoldCase = s.Rules.NoDefaults, s.Rules.Git, s.Rules.FoldCase
+	now, err := dotfiles.New(addConfigured(rules, m))
+	if err != nil {
+		return nil, err
+	}
+	return dotfiles.Stricter(then, now), nil
 }
 
 // configuredEnv is the configuration's environment, as --env takes it.

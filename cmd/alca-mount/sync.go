@@ -56,11 +56,7 @@ func (a *app) sync(ctx context.Context, flags *syncFlags, spec string, paths []s
 	if err != nil {
 		return err
 	}
-	guard, err := a.sessionGuard(s)
-	if err != nil {
-		return err
-	}
-	m, err := attach(ctx, s)
+	m, guard, err := a.attachSettled(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -53,11 +53,7 @@ func (a *app) watch(ctx context.Context, flags *watchFlags, spec string) error {
 		return err
 	}
 	defer s.Unlock()
-	guard, err := a.sessionGuard(s)
-	if err != nil {
-		return err
-	}
-	m, err := attach(ctx, s)
+	m, guard, err := a.attachSettled(ctx, s)
 	if err != nil {
 		return err
 	}
