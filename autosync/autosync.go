@@ -99,6 +99,7 @@ type Options struct {
 	AllowMassDelete bool
 	AllowGuarded    bool
 	Guarded         *dotfiles.Guard // changes of these wait for the user's word; nil: dotfiles.GuardedDefault
+	Shield          Shield          // protects what is read-only in the mirror while CMD runs; nil: mode bits do
 	Events          func(Event)     // called in order, from one goroutine at a time; nil: none
 }
 

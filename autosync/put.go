@@ -60,8 +60,10 @@ type pending struct {
 }
 
 func (e *engine) putBatch(ctx context.Context, steps []step) error {
-	for _, s := range steps {
+	found := make([]ready, len(steps))
+	for i, s := range steps {
 		e.unlock(s.side, s.path.Dir())
+		found[i] = e.showFirst(s)
 	}
 	staged := make([]*pending, len(steps))
 	errs := make([]error, len(steps))
@@ -70,7 +72,7 @@ func (e *engine) putBatch(ctx context.Context, steps []step) error {
 	for i, s := range steps {
 		seq := e.nextSeq()
 		g.Go(func() error {
-			staged[i], errs[i] = e.stage(gctx, seq, s)
+			staged[i], errs[i] = e.stage(gctx, seq, s, found[i])
 			return gctx.Err()
 		})
 	}
@@ -126,8 +128,8 @@ func (e *engine) announce(staged []*pending) error {
 }
 
 // stage copies the source's version to where one call can place it.
-func (e *engine) stage(ctx context.Context, seq uint64, s step) (*pending, error) {
-	expect := e.expectation(s)
+func (e *engine) stage(ctx context.Context, seq uint64, s step, found ready) (*pending, error) {
+	expect := found.expect
 	store := e.stores[s.side]
 	if s.to.Kind == safety.Symlink {
 		st, err := store.StageLink(seq, s.to.Target, s.path, expect)
@@ -142,7 +144,9 @@ func (e *engine) stage(ctx context.Context, seq uint64, s step) (*pending, error
 	}
 	defer src.Close()
 	var st *safety.Staged
-	if shape := e.shape(s, info); expect.Kind == safety.Absent {
+	shape := e.shape(s, info)
+	shape.Stay = found.stays
+	if expect.Kind == safety.Absent {
 		st, err = store.StageNew(ctx, seq, src, shape, s.path)
 	} else {
 		st, err = store.StageReplacement(ctx, seq, src, shape, s.path, expect)
@@ -216,6 +220,9 @@ func (e *engine) place(p *pending) error {
 	kept := e.settleDisplaced(p.step, p.staged.Seq(), displaced)
 	e.done(p.step, p.staged.Placing().String(), p.staged.Seq(), entry, kept)
 	e.report(p.step, kept)
+	if p.staged.Placing() != safety.InPlace {
+		e.showNew(p.step)
+	}
 	return nil
 }
 

@@ -131,6 +131,7 @@ func (e *engine) makeDir(s step) error {
 	}
 	e.done(s, "mkdir", e.seq, entry, "")
 	e.report(s, "")
+	e.protectNew(s)
 	return nil
 }
 
@@ -177,6 +178,7 @@ func (e *engine) chmod(s step) error {
 	*stampAt(&entry, other(s.side)) = mirror.SeenStamp(e.tree(other(s.side)).Get(s.path).Info, e.view.began)
 	e.done(s, opChmod, seq, entry, "")
 	e.report(s, "")
+	e.showNew(s)
 	return nil
 }
 

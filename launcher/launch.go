@@ -70,6 +70,10 @@ func prepare(opts Options) (*launch, error) {
 	if err := supported(opts); err != nil {
 		return nil, err
 	}
+	var err error
+	if l.opts.Hide, err = realPaths(opts.Hide); err != nil {
+		return nil, err
+	}
 	project, err := filepath.Abs(opts.Project)
 	if err == nil {
 		project, err = filepath.EvalSymlinks(project)
@@ -97,9 +101,12 @@ func supported(opts Options) error {
 		return fmt.Errorf("a container of %s: %w", opts.Container.Image, errors.ErrUnsupported)
 	}
 	switch opts.Isolation {
-	case "", IsolationAuto, IsolationNone:
+	case "", IsolationAuto, IsolationNone, IsolationNamespace:
 	default:
 		return fmt.Errorf("isolation %s: %w", opts.Isolation, errors.ErrUnsupported)
+	}
+	if opts.needsNamespace() && (opts.Isolation == "" || opts.Isolation == IsolationNone) {
+		return errors.New("hiding paths, sockets, network or writes takes a namespace: isolation none has nothing for it")
 	}
 	switch opts.Sync {
 	case "", SyncLive, SyncExit, SyncOff:
@@ -151,6 +158,7 @@ func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
 func (l *launch) syncOptions() autosync.Options {
 	return autosync.Options{
 		Deletes: true, Final: !l.opts.Keep, AllowMassDelete: l.opts.AllowMassDelete, AllowGuarded: l.opts.AllowGuarded, Guarded: l.opts.Guarded, Events: l.opts.Events,
+		Shield: l.place.shield,
 	}
 }
 
@@ -191,7 +199,7 @@ func startFailure(err error) int {
 func (l *launch) announce() {
 	start := Start{
 		Session: l.session.ID, Name: l.opts.Name, Mirror: l.mirror.Root.Path(), Built: l.mirror.Built,
-		Isolation: l.place.isolation, Enforced: l.place.enforced, Warnings: l.place.warnings,
+		Isolation: l.place.isolation, Fallback: l.place.fallback, Enforced: l.place.enforced, Warnings: l.place.warnings,
 	}
 	for _, w := range l.policy.Warnings() {
 		start.Warnings = append(start.Warnings, fmt.Sprintf("%s:%d: %s", w.Source, w.Line, w.Text))

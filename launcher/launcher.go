@@ -46,8 +46,15 @@ type Options struct {
 	Subdir  safety.RelPath // CMD starts in this directory of the mirror; "": the top
 	Env     []string       // K=V set, or K passed on, for CMD
 
-	Container  *Container // nil: none is configured; needed for IsolationContainer
-	Isolation  Isolation
+	Container *Container // nil: none is configured; needed for IsolationContainer
+	Isolation Isolation  // "": none
+
+	// Of a namespace; asked for with no isolation, or where there is no namespace, they are an error.
+	Hide          []string // paths of the host
+	AllowSockets  []string // of those that are hidden by themselves
+	NoNetwork     bool
+	ConfineWrites bool // to the project, temporary directories, and where agents keep their own files
+
 	Sync       Sync
 	Live       autosync.LiveOptions // of SyncLive
 	Population mirror.Population
@@ -84,6 +91,7 @@ type Start struct {
 	Mirror    string
 	Built     mirror.Built
 	Isolation Isolation
+	Fallback  string   // under IsolationAuto, why it is no stronger one
 	Enforced  []string // what the launch enforces, e.g. "hidden: absent", "read-only: mode bits only"
 	Warnings  []string
 }

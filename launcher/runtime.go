@@ -2,8 +2,10 @@ package launcher
 
 import (
 	"context"
+	"fmt"
 	"os"
 
+	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/launcher/internal/plain"
 )
 
@@ -33,6 +35,8 @@ type place struct {
 	workdir   string   // CMD's path of the mirror's top
 	enforced  []string // what the launch enforces, for the start event
 	warnings  []string // what it does not, and should
+	fallback  string   // why it is no stronger one
+	shield    autosync.Shield
 }
 
 // plainRuntime runs CMD as the same user on the same machine, in the mirror's own directory.
@@ -51,13 +55,33 @@ func (plainRuntime) run(ctx context.Context, spec plain.Spec) (plain.Exit, error
 
 func (plainRuntime) close() error { return nil }
 
-// enter opens the runtime that the launch's isolation asks for.
+// enter opens the runtime that the launch's isolation asks for. Auto takes the next weaker one where one can't be had, and
+// says why.
 func (l *launch) enter(ctx context.Context) error {
 	on := ground{project: l.project, mirror: l.mirror.Root.Path(), session: l.session.Dir(), state: l.state.Path()}
+	var why error
+	if l.opts.Isolation == IsolationNamespace || l.opts.Isolation == IsolationAuto {
+		l.runtime = &namespaceRuntime{opts: l.opts, mirror: l.mirror}
+		l.place, why = l.runtime.open(ctx, on)
+		switch {
+		case why == nil:
+			return nil
+		case ctx.Err() != nil || l.opts.Isolation == IsolationNamespace || l.opts.needsNamespace():
+			return fmt.Errorf("isolation namespace: %w", why)
+		}
+	}
 	l.runtime = plainRuntime{}
 	var err error
 	l.place, err = l.runtime.open(ctx, on)
+	if why != nil {
+		l.place.fallback = why.Error()
+	}
 	return err
+}
+
+// needsNamespace reports whether something was asked for that only a namespace gives.
+func (o Options) needsNamespace() bool {
+	return len(o.Hide) > 0 || len(o.AllowSockets) > 0 || o.NoNetwork || o.ConfineWrites
 }
 
 // ownEnvironment is what CMD learns about where it runs.

@@ -14,6 +14,7 @@ type Shape struct {
 	Mtime int64  // nanoseconds; 0: now
 	Exact bool   // a replacement takes Mode whole, not the target's
 	Apart bool   // a replaced hard link comes apart: its other names are not to change
+	Stay  bool   // the inode at the path stays: what is mounted on it elsewhere would go with it
 }
 
 // Staged is new content that is complete but not yet placed.
@@ -134,6 +135,9 @@ func (s *Store) StageReplacement(ctx context.Context, seq uint64, src *os.File, 
 			t.info.Nlink = 1
 		}
 		st.placing = planReplace(s.placing, t, uid)
+		if shape.Stay {
+			st.placing = InPlace
+		}
 		if t.info.Kind != File && st.placing == InPlace {
 			return fmt.Errorf("a %v cannot be replaced here: %w", t.info.Kind, os.ErrPermission)
 		}

@@ -136,6 +136,10 @@ type runFlags struct {
 	guarded   bool
 	grace     time.Duration
 	live      liveFlags
+
+	hide         []string
+	allowSockets []string
+	confine      bool
 }
 
 // liveFlags are of live sync, in run and watch.
@@ -182,20 +186,20 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&r.massDel, "allow-mass-delete", false, "let mass deletions pass")
 	f.BoolVar(&r.guarded, "allow-guarded", false, "let changes of files that host tools execute pass")
 	f.DurationVar(&r.grace, "grace", 10*time.Second, "from TERM to KILL for a CMD that does not go")
+	f.StringArrayVar(&r.hide, "hide", nil, "hide the host's `PATH` from CMD, in a namespace; repeatable")
+	f.StringArrayVar(&r.allowSockets, "allow-socket", nil, "let CMD reach the socket `PATH`, which a namespace hides; repeatable")
+	f.BoolVar(&r.noNetwork, "no-network", false, "no network for CMD, in a namespace")
+	f.BoolVar(&r.confine, "confine-writes", false, "CMD writes to project, temporary and agents' own directories only, in a namespace")
 	r.addLater(f)
 }
 
 // later are flags whose work is not done yet, and what to do instead. They are parsed, so that their grammar stands.
 func later() map[string]string {
 	return map[string]string{
-		"git-depth":      "leave it out: --git copy takes the whole history",
-		"image":          "run CMD plainly (--isolation none)",
-		"runtime":        "run CMD plainly (--isolation none)",
-		"mount":          "run CMD plainly (--isolation none), where it sees the host's paths",
-		"hide":           "list the path in .agentignore, if it is in the project",
-		"no-network":     "leave it out, and cut CMD's network by other means",
-		"confine-writes": "leave it out, and confine CMD by other means",
-		"allow-socket":   "leave it out: CMD reaches all sockets under --isolation none",
+		"git-depth": "leave it out: --git copy takes the whole history",
+		"image":     "run CMD plainly (--isolation none)",
+		"runtime":   "run CMD plainly (--isolation none)",
+		"mount":     "run CMD plainly (--isolation none), where it sees the host's paths",
 	}
 }
 
@@ -204,10 +208,6 @@ func (r *runFlags) addLater(f *pflag.FlagSet) {
 	f.StringVar(&r.image, "image", "", "run CMD in a container of `IMG`")
 	r.runtime = choiceVar(f, "runtime", "auto", "the container engine", "auto", "docker", "podman")
 	f.StringArrayVar(&r.mounts, "mount", nil, "`SRC:DST[:ro]`, a further mount of the container; repeatable")
-	f.StringArray("hide", nil, "hide `PATH` from CMD; repeatable")
-	f.BoolVar(&r.noNetwork, "no-network", false, "no network for CMD")
-	f.Bool("confine-writes", false, "CMD writes in the mirror and temporary directories only")
-	f.StringArray("allow-socket", nil, "let CMD reach the socket `PATH`; repeatable")
 	for name := range later() {
 		f.Lookup(name).Hidden = true // from help and completion, until it does something
 	}
@@ -230,6 +230,9 @@ func (r *runFlags) check(c *cobra.Command, getenv func(string) string) error {
 	if (r.massDel || r.guarded) && getenv("ALCA_MOUNT_SESSION") != "" {
 		return errors.New("--allow-mass-delete and --allow-guarded are the user's to give: not inside a session (ALCA_MOUNT_SESSION is set)")
 	}
+	if r.isolation.value == "none" && r.needsNamespace() {
+		return errors.New("--hide, --allow-socket, --no-network and --confine-writes need --isolation namespace: plainly launched, CMD reaches all of the machine")
+	}
 	return r.checkLater(f)
 }
 
@@ -247,7 +250,7 @@ func (r *runFlags) checkLater(f *pflag.FlagSet) error {
 	switch {
 	case r.sync.value == "review":
 		return unsupported("--sync review", "use --sync off --keep, then alca-mount sync SESSION --dry-run")
-	case r.isolation.value == "namespace" || r.isolation.value == "container":
+	case r.isolation.value == "container":
 		return unsupported("--isolation "+r.isolation.value, "use --isolation none, where hidden files are absent from the mirror but CMD can read the rest of the machine")
 	}
 	var err error
@@ -268,3 +271,19 @@ type silent struct{ error }
 
 func (silent) Error() string   { return "" }
 func (s silent) Unwrap() error { return s.error }
+
+// isolationMode: auto is none as long as the namespace is new; the start line says so.
+func (r *runFlags) isolationMode() launcher.Isolation {
+	if r.isolation.value == "auto" && !r.needsNamespace() {
+		return launcher.IsolationNone
+	}
+	if r.isolation.value == "auto" {
+		return launcher.IsolationNamespace
+	}
+	return launcher.Isolation(r.isolation.value)
+}
+
+// needsNamespace reports whether something was asked for that only a namespace gives.
+func (r *runFlags) needsNamespace() bool {
+	return len(r.hide)+len(r.allowSockets) > 0 || r.noNetwork || r.confine
+}

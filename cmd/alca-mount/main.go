@@ -2,9 +2,14 @@
 // It only reads flags and tells what happened; what it promises is kept by the packages it calls.
 package main
 
-import "os"
+import (
+	"os"
+
+	"github.com/alca-mount/alca-mount/launcher"
+)
 
 func main() {
+	launcher.Inside()
 	surviveSignals()
 	os.Exit(newApp().run(os.Args[1:]))
 }

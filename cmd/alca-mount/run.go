@@ -144,8 +144,8 @@ func (a *app) launchOptions(flags *runFlags, command []string) (launcher.Options
 		Project: where.project, Mirror: mirrorDir, Policy: policy, Agent: flags.agentOf(command),
 		Command: command, Subdir: shownSubdir(a.out(), policy, where.subdir), Env: append(configuredEnv(flags.config), flags.env...),
 		Container: flags.container(flags.config),
-		// auto is none as long as there is no other launch; the start line says so.
-		Isolation:  launcher.IsolationNone,
+		Isolation: flags.isolationMode(),
+		Hide:      flags.hide, AllowSockets: flags.allowSockets, NoNetwork: flags.noNetwork, ConfineWrites: flags.confine,
 		Sync:       launcher.Sync(flags.sync.value),
 		Live:       flags.live.options(),
 		Population: flags.populationMode(), Git: flags.gitMode(), GitHiddenHistory: flags.hiddenHistory, Links: flags.linksMode(),
@@ -219,7 +219,7 @@ func tellStart(o *output, s launcher.Start, flags *runFlags, took time.Duration)
 	}
 	tellShortcomings(o, s.Built)
 	if flags.isolation.value == "auto" && s.Isolation == launcher.IsolationNone {
-		o.say("isolation none: hidden files are absent from the mirror, but CMD can read the rest of the machine")
+		o.say("isolation none: hidden files are absent from the mirror, but CMD can read the rest of the machine%s", whyNone(s.Fallback))
 	}
 	if len(s.Enforced) > 0 {
 		o.more("enforced: %s", strings.Join(s.Enforced, ", "))
@@ -228,6 +228,14 @@ func tellStart(o *output, s launcher.Start, flags *runFlags, took time.Duration)
 		o.warn("--sync off: nothing is brought home")
 	}
 	o.more("mirror: %s", show(s.Mirror))
+}
+
+// whyNone says what is in the way of a stronger isolation.
+func whyNone(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " (no namespace: " + oneLine(reason) + ")"
 }
 
 func builtText(b mirror.Built) string {

@@ -14,9 +14,12 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/alca-mount/alca-mount/launcher"
 )
 
 func TestMain(m *testing.M) {
+	launcher.Inside() // the test binary is the program, so it is also started as a namespace's first process
 	testscript.Main(m, map[string]func(){"alca-mount": main})
 }
 

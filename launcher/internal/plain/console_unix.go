@@ -54,6 +54,11 @@ func openConsole(spec Spec) (console, error) {
 	if err != nil {
 		return nil, err
 	}
+	return carry(user, p)
+}
+
+// carry makes a pseudo-terminal what the user's terminal shows.
+func carry(user *term.Terminal, p *term.PTY) (*private, error) {
 	// Before anything comes out: the command's own terminal has done the output processing, and once is enough.
 	if err := user.Raw(); err != nil {
 		p.Close()

@@ -25,4 +25,4 @@ func (k *kin) release()     {}
 func (k *kin) reapLater()   {}
 func (k *kin) reapOrphans() {}
 
-func (r *running) endLeftovers(context.Context) (int, error) { return 0, nil }
+func (k *kin) endLeftovers(context.Context, *running) (int, error) { return 0, nil }

@@ -267,7 +267,7 @@ func (l limits) due(elapsed time.Duration, asked bool) syscall.Signal {
 
 // endLeftovers waits for what outlived the command, then ends it, until nothing is left. It returns how many it had to end.
 // Each one that ends may make children of its own ours: they are seen in the next look.
-func (r *running) endLeftovers(ctx context.Context) (int, error) {
+func (k *kin) endLeftovers(ctx context.Context, r *running) (int, error) {
 	linger := r.spec.Linger
 	if r.grace != nil { // the end was asked for
 		linger = 0
@@ -278,7 +278,7 @@ func (r *running) endLeftovers(ctx context.Context) (int, error) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		alive, err := r.kin.living()
+		alive, err := k.living()
 		if err != nil {
 			return len(asked), fmt.Errorf("look for left-over processes: %w", err)
 		}
@@ -300,7 +300,7 @@ func (r *running) endLeftovers(ctx context.Context) (int, error) {
 		case sig, open := <-signals:
 			if !open {
 				signals = nil
-			} else if s, ok := sig.(syscall.Signal); ok && (asksToEnd(s) || s == unix.SIGINT || s == unix.SIGQUIT) {
+			} else if wantsEnd(sig) {
 				limit = limit.hurried(elapsed)
 			}
 		}

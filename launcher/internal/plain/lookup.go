@@ -105,3 +105,12 @@ func searchPath(env []string) string {
 	}
 	return defaultPath
 }
+
+// Lookup finds the file that Run would run, with the same errors. dir is where relative names start, and must be one that
+// can be entered.
+func Lookup(name, dir string, env []string) (string, error) {
+	if err := checkDir(dir); err != nil {
+		return "", err
+	}
+	return lookup(name, dir, env)
+}

@@ -17,6 +17,7 @@ type change struct {
 	stopped syscall.Signal
 	ended   bool
 	status  unix.WaitStatus // of an end, when it has been reaped
+	err     error           // of an end in other hands
 }
 
 // running is one command from start to end.
@@ -24,8 +25,7 @@ type running struct {
 	spec    Spec
 	console console
 	own     *ownSignals
-	kin     *kin
-	pid     int // also its process group
+	command command
 	stopped bool
 	killed  bool
 	hungUp  bool        // a HUP was passed on
@@ -47,12 +47,11 @@ func runCommand(ctx context.Context, spec Spec) (Exit, error) {
 	own := listen()
 	defer own.stop()
 
-	r := &running{spec: spec, console: console, own: own, kin: kin, signals: spec.Signals}
 	files, attr := console.attach(spec)
-	if r.pid, err = start(spec, files, attr); err != nil {
+	if kin.command, err = start(spec, files, attr); err != nil {
 		return Exit{}, err
 	}
-	kin.command = r.pid
+	r := &running{spec: spec, console: console, own: own, command: &native{kin.command, kin, own}, signals: spec.Signals}
 	return r.toEnd(ctx)
 }
 
@@ -60,8 +59,8 @@ func (r *running) toEnd(ctx context.Context) (Exit, error) {
 	// Whatever happens from here on, a panic as well, the terminal is given back.
 	defer r.console.give()
 	changes := make(chan change)
-	go watch(r.pid, changes)
-	failed := r.console.take(r.pid)
+	go r.command.watch(changes)
+	failed := r.console.take(r.command.pid())
 	if failed != nil {
 		r.kill()
 	}
@@ -69,7 +68,7 @@ func (r *running) toEnd(ctx context.Context) (Exit, error) {
 	if r.grace != nil {
 		r.grace.Stop()
 	}
-	err := reap(r.pid, &last)
+	err := r.command.collect(&last)
 	if err != nil {
 		return Exit{}, fmt.Errorf("wait for %s: %w", r.spec.Argv[0], err)
 	}
@@ -79,7 +78,7 @@ func (r *running) toEnd(ctx context.Context) (Exit, error) {
 	if err := r.console.give(); failed == nil {
 		failed = err
 	}
-	exit.Left, err = r.endLeftovers(ctx)
+	exit.Left, err = r.command.endLeftovers(ctx, r)
 	if failed == nil {
 		failed = err
 	}
@@ -96,6 +95,7 @@ func exitOf(ws unix.WaitStatus) Exit {
 // supervise passes on what comes until the command has ended.
 func (r *running) supervise(ctx context.Context, changes <-chan change) change {
 	done, on := ctx.Done(), r.console.events()
+	child, later := r.command.upkeep()
 	for {
 		select {
 		case c := <-changes:
@@ -120,19 +120,19 @@ func (r *running) supervise(ctx context.Context, changes <-chan change) change {
 		case <-on.suspend:
 			r.suspendTyped()
 		case <-on.paused:
-			_ = r.console.take(r.pid)
+			_ = r.console.take(r.command.pid())
 		case <-on.again:
-			_ = r.console.take(r.pid)
+			_ = r.console.take(r.command.pid())
 		case <-r.own.winch:
 			r.console.resize()
 		case <-r.own.cont:
 			r.resume()
 		case <-r.own.tstp:
-			r.send(r.console.stopSignal(r.pid))
-		case <-r.own.chld:
-			r.kin.reapLater()
-		case <-r.kin.later.C:
-			r.kin.reapOrphans()
+			r.command.send(r.console.stopSignal(r.command.pid()))
+		case <-child:
+			r.command.reap(false)
+		case <-later:
+			r.command.reap(true)
 		}
 	}
 }

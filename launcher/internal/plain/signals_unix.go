@@ -66,14 +66,14 @@ func (r *running) pass(s os.Signal) {
 	if !ok || !passedOn(sig) {
 		return
 	}
-	r.send(sig)
+	r.command.send(sig)
 	r.hungUp = r.hungUp || sig == unix.SIGHUP
 	if !asksToEnd(sig) {
 		return
 	}
 	// A stopped command can't act on it; and a hang-up always comes with CONT, as from the kernel.
 	if r.stopped || sig == unix.SIGHUP {
-		r.send(unix.SIGCONT)
+		r.command.send(unix.SIGCONT)
 		r.stopped = false
 	}
 	if r.grace == nil {
@@ -97,22 +97,15 @@ func (r *running) graceOver() <-chan time.Time {
 
 func (r *running) kill() {
 	r.killed = true
-	r.send(unix.SIGKILL)
-}
-
-// send signals the command's process group. Until reap the command's pid is its own, dead or alive, and so is the group's number.
-func (r *running) send(sig syscall.Signal) {
-	if unix.Kill(-r.pid, sig) == unix.ESRCH { // it moved itself into another group
-		_ = unix.Kill(r.pid, sig)
-	}
+	r.command.send(unix.SIGKILL)
 }
 
 // hasStopped gives a command that stopped for want of the terminal the terminal, and else stops our job with it.
 func (r *running) hasStopped(sig syscall.Signal) {
 	r.stopped = true
-	if (sig == unix.SIGTTIN || sig == unix.SIGTTOU) && r.console.handOver(r.pid) {
+	if (sig == unix.SIGTTIN || sig == unix.SIGTTOU) && r.console.handOver(r.command.pid()) {
 		r.stopped = false
-		r.send(unix.SIGCONT)
+		r.command.send(unix.SIGCONT)
 		return
 	}
 	if r.grace != nil || !r.console.watched() {
@@ -123,15 +116,15 @@ func (r *running) hasStopped(sig syscall.Signal) {
 }
 
 func (r *running) resume() {
-	_ = r.console.take(r.pid)
+	_ = r.console.take(r.command.pid())
 	r.stopped = false
-	r.send(unix.SIGCONT)
+	r.command.send(unix.SIGCONT)
 }
 
 // suspendTyped does what the kernel doesn't for a session's first process: its terminal sent it TSTP, and where it leaves that to the
 // kernel the stop is dropped, because nobody inside the session could continue it. We can.
 func (r *running) suspendTyped() {
-	if r.console.leads(r.pid) && r.console.watched() && r.console.stopSignal(r.pid) == unix.SIGSTOP {
-		r.send(unix.SIGSTOP)
+	if r.console.leads(r.command.pid()) && r.console.watched() && r.console.stopSignal(r.command.pid()) == unix.SIGSTOP {
+		r.command.send(unix.SIGSTOP)
 	}
 }

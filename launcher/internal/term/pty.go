@@ -29,8 +29,22 @@ func NewPTY(user *Terminal) (*PTY, error) {
 		slave.Close()
 		return nil, fmt.Errorf("open pseudo-terminal: %w", err)
 	}
-	p := &PTY{master: master, Slave: slave}
-	if err := user.copyModes(slave); err != nil {
+	return (&PTY{master: master, Slave: slave}).dressed(user, slave)
+}
+
+// AttachPTY takes a pseudo-terminal that somebody else opened; master becomes ours, the other end stays theirs.
+func AttachPTY(user *Terminal, master *os.File) (*PTY, error) {
+	defer master.Close()
+	own, err := pollable(master)
+	if err != nil {
+		return nil, fmt.Errorf("open pseudo-terminal: %w", err)
+	}
+	return (&PTY{master: own}).dressed(user, master) // the kernel sets the other end's modes through ours
+}
+
+// dressed gives the pseudo-terminal, of which end is either end, the user's terminal's size and modes.
+func (p *PTY) dressed(user *Terminal, end *os.File) (*PTY, error) {
+	if err := user.copyModes(end); err != nil {
 		p.Close()
 		return nil, err
 	}

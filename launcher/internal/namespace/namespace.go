@@ -1,0 +1,57 @@
+// Package namespace runs a command in Linux namespaces of its own, in which the project's path is the mirror.
+//
+// The command is the same user on the same machine, with the same tools and the same login. What the mirror leaves out
+// is not there under any path that a mount leads to, and what is read-only in it the kernel keeps from changing. A place
+// that can't be built so is an error, never a weaker place.
+//
+// The program that launches is started again as the namespaces' first process: its main has to call [Inside] first.
+// That process, the init, builds the mounts, keeps the capabilities for it that nobody else in there has, starts the
+// command, and by its end takes every process with it.
+package namespace
+
+import (
+	"errors"
+	"path"
+	"strings"
+
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// ErrEnded says that there is nobody in the namespace any more.
+var ErrEnded = errors.New("the namespace's first process is gone")
+
+// Options of one namespace. All paths but ReadOnly's are absolute and real.
+type Options struct {
+	Project string // where the mirror is shown
+	Mirror  string
+	State   string // not to be reached from inside, like the mirror's own path
+	Shown   string // a directory of ours that takes the versions of Show
+
+	ReadOnly      []ReadOnly
+	Hide          []string // paths of the host that are not to be reached
+	AllowSockets  []string // sockets that stay, of those that are hidden by themselves
+	NoNetwork     bool
+	ConfineWrites bool
+}
+
+// ReadOnly is an entry of the mirror that CMD may not change.
+type ReadOnly struct {
+	Path safety.RelPath
+	Dir  bool // with all that is and comes to be below
+}
+
+// Facts are what holds in a namespace that was built.
+type Facts struct {
+	Enforced []string
+	Warnings []string
+}
+
+// within reports whether p is dir or lies below it. Both are absolute and clean.
+func within(dir, p string) bool {
+	return dir == p || dir == "/" || strings.HasPrefix(p, dir+"/")
+}
+
+// under is p, which lies within dir, as seen from another place of dir.
+func under(place, dir, p string) string {
+	return path.Join(place, strings.TrimPrefix(p, dir))
+}

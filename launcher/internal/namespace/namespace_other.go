@@ -1,0 +1,38 @@
+//go:build !linux
+
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/alca-mount/alca-mount/launcher/internal/plain"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// Namespace is a place that a command runs in. There is none here.
+type Namespace struct{}
+
+// Inside does nothing here.
+func Inside() {}
+
+// Open says that there are no namespaces.
+func Open(context.Context, Options) (*Namespace, Facts, error) {
+	return nil, Facts{}, fmt.Errorf("namespaces are Linux's: %w", errors.ErrUnsupported)
+}
+
+// Run is never reached.
+func (*Namespace) Run(context.Context, plain.Spec) (plain.Exit, error) {
+	return plain.Exit{}, errors.ErrUnsupported
+}
+
+// Show is never reached.
+func (*Namespace) Show(safety.RelPath, *os.File) error { return errors.ErrUnsupported }
+
+// Protect is never reached.
+func (*Namespace) Protect(safety.RelPath, bool) error { return errors.ErrUnsupported }
+
+// Close has nothing to do.
+func (*Namespace) Close() error { return nil }

@@ -1,0 +1,128 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/launcher/internal/namespace"
+	"github.com/alca-mount/alca-mount/launcher/internal/plain"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// Inside has to be the first call of main in a program that launches into namespaces: the program is started again as a
+// namespace's first process, and in that process Inside does not return. Without it such launches are refused.
+func Inside() { namespace.Inside() }
+
+// shownName is the directory of a session that holds versions of read-only files on their way to CMD.
+const shownName = "ro"
+
+// namespaceRuntime runs CMD in Linux namespaces, where the project's path is the mirror.
+type namespaceRuntime struct {
+	opts   Options
+	mirror *mirror.Mirror
+	shown  string
+	place  *namespace.Namespace
+}
+
+func (r *namespaceRuntime) open(ctx context.Context, on ground) (place, error) {
+	r.shown = filepath.Join(on.session, shownName)
+	if err := os.Mkdir(r.shown, 0o700); err != nil {
+		return place{}, err
+	}
+	entries, links := readOnlyEntries(r.mirror)
+	ns, facts, err := namespace.Open(ctx, namespace.Options{
+		Project: on.project, Mirror: on.mirror, State: on.state, Shown: r.shown,
+		ReadOnly: entries, Hide: r.opts.Hide, AllowSockets: r.opts.AllowSockets, NoNetwork: r.opts.NoNetwork, ConfineWrites: r.opts.ConfineWrites,
+	})
+	if err != nil {
+		return place{}, errors.Join(err, r.close())
+	}
+	r.place = ns
+	if links > 0 {
+		facts.Warnings = append(facts.Warnings, "read-only symbolic links are not protected by the kernel; edits of them still never come home")
+	}
+	return place{isolation: IsolationNamespace, workdir: on.project, enforced: facts.Enforced, warnings: facts.Warnings, shield: shield{ns}}, nil
+}
+
+// realPaths are the host's paths to hide, as the mounts know them. One that is not there can't be hidden.
+func realPaths(list []string) ([]string, error) {
+	var out []string
+	for _, p := range list {
+		real, err := filepath.Abs(p)
+		if err == nil {
+			real, err = filepath.EvalSymlinks(real)
+		}
+		if err != nil {
+			var path *fs.PathError
+			if errors.As(err, &path) {
+				err = path.Err
+			}
+			return nil, fmt.Errorf("--hide %s: %w", p, err)
+		}
+		out = append(out, real)
+	}
+	return out, nil
+}
+
+// readOnlyEntries lists what the kernel is to protect: directories that are read-only as a whole, and other read-only
+// files; and how many links are read-only, which no mount can protect.
+func readOnlyEntries(m *mirror.Mirror) (entries []namespace.ReadOnly, links int) {
+	whole := ""
+	for p, e := range m.Base.All() {
+		name := string(p)
+		if whole != "" && strings.HasPrefix(name, whole) {
+			continue
+		}
+		dir := e.State.Kind == safety.Directory
+		if m.Policy.Access(name, dir) != dotfiles.ReadOnly {
+			continue
+		}
+		switch e.State.Kind {
+		case safety.Symlink:
+			links++
+		case safety.Directory:
+			whole = name + "/"
+			entries = append(entries, namespace.ReadOnly{Path: p, Dir: true})
+		default:
+			entries = append(entries, namespace.ReadOnly{Path: p})
+		}
+	}
+	return entries, links
+}
+
+func (r *namespaceRuntime) run(ctx context.Context, spec plain.Spec) (plain.Exit, error) {
+	return r.place.Run(ctx, spec)
+}
+
+func (r *namespaceRuntime) close() error {
+	var err error
+	if r.place != nil {
+		err = r.place.Close()
+	}
+	return errors.Join(err, os.RemoveAll(r.shown))
+}
+
+// shield keeps what is read-only in the mirror from CMD while there is a namespace.
+type shield struct{ place *namespace.Namespace }
+
+// Show has nobody to show anything to when CMD has ended.
+func (s shield) Show(p safety.RelPath, version *os.File) error {
+	return ifRunning(s.place.Show(p, version))
+}
+
+// Protect is like Show.
+func (s shield) Protect(dir safety.RelPath) error { return ifRunning(s.place.Protect(dir, true)) }
+
+func ifRunning(err error) error {
+	if errors.Is(err, namespace.ErrEnded) {
+		return nil
+	}
+	return err
+}
