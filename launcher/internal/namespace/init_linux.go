@@ -55,10 +55,8 @@ type initial struct {
 	setup
 	link    link
 	place   *place
-	warned  Facts
 	pts     *os.File // the command's end of the terminal
 	command int
-	reading sync.Mutex
 	hurried sync.Once
 	hurry   chan struct{}
 	empty   chan struct{} // closed when no process but ours is left
