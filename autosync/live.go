@@ -82,6 +82,7 @@ func (s *Syncer) pass(ctx context.Context, due []waiting) error {
 	if err := s.checkEmptied(pl); err != nil {
 		return err
 	}
+	pl.orphans = newOrphans(ctx, s.m, pl.orphans)
 	s.tell(v, pl)
 	failed := len(s.e.changes.Failed)
 	s.e.again = nil

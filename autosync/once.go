@@ -115,6 +115,7 @@ func (e *engine) look(ctx context.Context) (plan, error) {
 		e.remembers(v, &l)
 	}
 	pl := makePlan(v.looks, l)
+	pl.orphans = newOrphans(ctx, e.m, pl.orphans)
 	e.changes.adoptNotes(pl, v.trouble)
 	e.left = map[safety.RelPath]bool{}
 	for _, n := range pl.refused {
@@ -236,6 +237,7 @@ func preview(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, erro
 		return c, err
 	}
 	pl := makePlan(v.looks, limitsFor(opts, v.startFiles))
+	pl.orphans = newOrphans(ctx, m, pl.orphans)
 	c.adoptNotes(pl, slices.Concat(v.trouble, v.again))
 	for _, s := range slices.Concat(pl.clear, pl.put, pl.remove) {
 		c.foresee(s)

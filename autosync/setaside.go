@@ -1,7 +1,9 @@
 package autosync
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alca-mount/alca-mount/mirror"
@@ -18,12 +20,20 @@ func (e *engine) setAsideLeft() {
 	e.setAsideCommits()
 	e.setAside(each(e.changes.Orphans), orphansFolder)
 	for _, n := range e.changes.Orphans {
+		if n.Kept != "" {
+			_ = e.m.Supersede(n.Path) // else both are listed
+		}
 		e.emit(Orphan, n.Path, 0, n.Why, n.Kept)
 	}
 	for _, n := range e.changes.Held {
 		e.emit(Held, n.Path, ToProject, n.Why, n.Kept)
 		e.append(record{Type: recordHeld, Path: []byte(n.Path), Why: n.Why, Kept: []byte(n.Kept)})
 	}
+}
+
+// newOrphans leaves out those of earlier sessions that are as they were: they are kept already, and were told of.
+func newOrphans(ctx context.Context, m *mirror.Mirror, notes []PathNote) []PathNote {
+	return slices.DeleteFunc(notes, func(n PathNote) bool { return m.IsAsBrought(ctx, n.Path) })
 }
 
 // stillLeft are the refused versions that lie in the mirror; of the others the project's version is there again.

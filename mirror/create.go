@@ -232,6 +232,9 @@ func (m *Mirror) build(ctx context.Context) error {
 	if err := m.addOwn(ctx); err != nil {
 		return err
 	}
+	if err := m.bringOrphans(ctx); err != nil {
+		return err
+	}
 	if m.Built.Dirs, err = b.finish(m.Base); err != nil {
 		return err
 	}

@@ -18,24 +18,25 @@ const SessionFormat = 1
 
 // Record is session.json: all that is needed to take a session up again.
 type Record struct {
-	Format     int            `json:"format"`
-	ID         string         `json:"id"`
-	Name       string         `json:"name,omitempty"`
-	Project    string         `json:"project"` // real path
-	Mirror     string         `json:"mirror"`
-	Agent      string         `json:"agent,omitempty"`
-	Command    []string       `json:"command,omitempty"`
-	Created    time.Time      `json:"created"`
-	Ended      time.Time      `json:"ended,omitzero"`
-	Kept       bool           `json:"kept,omitempty"`
-	State      string         `json:"state"` // "building", "ready", "ended"
-	Rules      dotfiles.Rules `json:"rules"`
-	Population Population     `json:"population"`
-	Git        GitMode        `json:"git"`
-	Links      Links          `json:"links"`
-	GitRefs    string         `json:"git_refs,omitempty"` // digest of what named commits in the mirror's .git when it was copied
-	Stores     [2]string      `json:"stores,omitempty"`   // where displaced files are, by Side
-	Undoes     string         `json:"undoes,omitempty"`   // of an undo, which is a session without a mirror: the session that it undid
+	Format     int             `json:"format"`
+	ID         string          `json:"id"`
+	Name       string          `json:"name,omitempty"`
+	Project    string          `json:"project"` // real path
+	Mirror     string          `json:"mirror"`
+	Agent      string          `json:"agent,omitempty"`
+	Command    []string        `json:"command,omitempty"`
+	Created    time.Time       `json:"created"`
+	Ended      time.Time       `json:"ended,omitzero"`
+	Kept       bool            `json:"kept,omitempty"`
+	State      string          `json:"state"` // "building", "ready", "ended"
+	Rules      dotfiles.Rules  `json:"rules"`
+	Population Population      `json:"population"`
+	Git        GitMode         `json:"git"`
+	Links      Links           `json:"links"`
+	GitRefs    string          `json:"git_refs,omitempty"` // digest of what named commits in the mirror's .git when it was copied
+	Orphans    []BroughtOrphan `json:"orphans,omitempty"`  // of earlier sessions, that the mirror was built with
+	Stores     [2]string       `json:"stores,omitempty"`   // where displaced files are, by Side
+	Undoes     string          `json:"undoes,omitempty"`   // of an undo, which is a session without a mirror: the session that it undid
 }
 
 // The values of Record.State. A damaged session is only ever listed: its session.json could not be read.

@@ -28,6 +28,19 @@ func (r *Root) MoveOut(ctx context.Context, p RelPath, to *Root, q RelPath) erro
 	})
 }
 
+// CopyOut is MoveOut that leaves the entry where it is. Special files are left out.
+func (r *Root) CopyOut(ctx context.Context, p RelPath, to *Root, q RelPath) error {
+	return r.at("copy out", p, func(parent int, name string) error {
+		dst, err := to.OpenDir(q.Dir())
+		if err != nil {
+			return err
+		}
+		defer dst.Close()
+		from := &Dir{sys: r.sys, name: string(p.Dir()), fd: parent} // the descriptor stays the root's: not closed here
+		return r.copyOut(ctx, from, name, dst, q.Base())
+	})
+}
+
 // MoveSlot moves what lies in slot seq to p in the root to, where nothing may be.
 func (s *Store) MoveSlot(seq uint64, to *Root, p RelPath) error {
 	return to.at("move slot to", p, func(parent int, name string) error {

@@ -78,6 +78,9 @@ func forbidden(project, mirror, home string, holds func(dir, path string) bool) 
 	return ""
 }
 
+// Inside reports whether path, which need not be there, is dir or lies in it, under whatever names. Both are real paths.
+func Inside(dir, path string) bool { return holds(dir, path) }
+
 // holds compares the directories themselves besides their names: a bind mount, or a file system that folds case, gives
 // one directory two real paths.
 func holds(dir, path string) bool {

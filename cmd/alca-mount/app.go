@@ -108,6 +108,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.AddCommand(
 		a.namedRunCommand(), a.createCommand(), a.syncCommand(), a.watchCommand(), a.undoCommand(), a.rmCommand(), a.lsCommand(),
 		a.explainCommand(), a.configCommand(), a.allowCommand(), a.versionCommand(), a.completionCommand(), a.manCommand(),
+		a.orphansCommand(),
 	)
 	return root
 }
