@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
 
@@ -35,6 +36,7 @@ const (
 	Refused      EventType = "refused"
 	Held         EventType = "held"
 	Orphan       EventType = "orphan"
+	Imported     EventType = "imported" // commits came home; Reason says which, and their ref
 	Degraded     EventType = "degraded"
 	Healthy      EventType = "healthy"
 	Halted       EventType = "halted"
@@ -76,17 +78,18 @@ const (
 
 // Changes is what a session, or one call, did. All lists are sorted by path.
 type Changes struct {
-	ToProject     []safety.RelPath // changed or new in the project
-	ToMirror      []safety.RelPath // changed, new or deleted in the mirror
-	Deleted       []PathNote       // deleted in the project, and where it is kept
-	Conflicts     []PathNote       // the mirror's version won; the loser is kept
-	Refused       []PathNote       // what the agent did and may not: never crosses
-	Held          []PathNote       // waits for the user's word
-	Orphans       []PathNote       // made at paths hidden by a rule
-	Failed        []PathNote       // could not be carried; still in the mirror
-	NewInExcluded []safety.RelPath // new work in build/, out/, env/: named, not carried
-	PendingDelete []safety.RelPath // deletes that a call without deletions left
-	Halted        string           // why syncing stopped, or ""
+	ToProject     []safety.RelPath       // changed or new in the project
+	ToMirror      []safety.RelPath       // changed, new or deleted in the mirror
+	Deleted       []PathNote             // deleted in the project, and where it is kept
+	Conflicts     []PathNote             // the mirror's version won; the loser is kept
+	Refused       []PathNote             // what the agent did and may not: never crosses
+	Held          []PathNote             // waits for the user's word
+	Orphans       []PathNote             // made at paths hidden by a rule
+	Commits       []mirror.BroughtBranch // came home as refs, under mirror.GitImport
+	Failed        []PathNote             // could not be carried; still in the mirror
+	NewInExcluded []safety.RelPath       // new work in build/, out/, env/: named, not carried
+	PendingDelete []safety.RelPath       // deletes that a call without deletions left
+	Halted        string                 // why syncing stopped, or ""
 }
 
 // Options of Start, Reconcile and SyncBack's fuller form [Once].
@@ -105,5 +108,5 @@ type Options struct {
 
 // Untouched reports whether nothing at all came of it: nothing crossed to the project, nothing is kept.
 func (c Changes) Untouched() bool {
-	return len(c.ToProject)+len(c.Deleted)+len(c.Conflicts)+len(c.Refused)+len(c.Held)+len(c.Orphans)+len(c.Failed) == 0 && c.Halted == ""
+	return len(c.ToProject)+len(c.Deleted)+len(c.Conflicts)+len(c.Refused)+len(c.Held)+len(c.Orphans)+len(c.Failed)+len(c.Commits) == 0 && c.Halted == ""
 }

@@ -70,7 +70,10 @@ func (e *engine) finish(ctx context.Context) error {
 	}
 	if e.opts.Final && err == nil && len(e.changes.Failed) == 0 {
 		e.changes.sort()
-		e.setAsideLeft()
+		e.setAsideLeft(ctx)
+	}
+	if !e.opts.Final && !e.opts.DryRun && err == nil {
+		e.bringCommits(ctx, filepath.Join(e.m.Root.Path(), repository))
 	}
 	return err
 }

@@ -12,12 +12,12 @@ import (
 
 // setAsideLeft moves out of a mirror that is about to go what lies in it and may not cross: refused and held versions to
 // folders of the session, orphans to the project's. It changes the notes in place.
-func (e *engine) setAsideLeft() {
+func (e *engine) setAsideLeft(ctx context.Context) {
 	for _, n := range e.setAside(e.stillLeft(), refusedFolder) {
 		e.emit(Refused, n.Path, 0, n.Why, n.Kept)
 	}
 	e.holdAside()
-	e.setAsideCommits()
+	e.setAsideCommits(ctx)
 	e.setAside(each(e.changes.Orphans), orphansFolder)
 	for _, n := range e.changes.Orphans {
 		if n.Kept != "" {
@@ -56,13 +56,16 @@ func each(notes []PathNote) []*PathNote {
 }
 
 // setAsideCommits keeps each repository of the mirror that the agent made or committed in: the commits are nowhere else.
-func (e *engine) setAsideCommits() {
+func (e *engine) setAsideCommits(ctx context.Context) {
 	moved, err := e.m.GitMoved()
 	if err != nil {
 		e.failNow(repository, fmt.Errorf("keep the commits made in the mirror: %w", err))
 		return
 	}
-	if moved {
+	switch {
+	case moved && e.m.Options.Git == mirror.GitImport && e.m.Session.GitRefs != "":
+		e.takeCommits(ctx)
+	case moved:
 		e.keepRepository(repository)
 	}
 	// No repository below the top is mirrored: one that is there is the agent's.

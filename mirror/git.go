@@ -13,10 +13,10 @@ import (
 
 const gitDir = ".git"
 
-// addGit gives the mirror a repository of its own, under GitCopy. A project without one is no error; one that can't be
+// addGit gives the mirror a repository of its own, unless under GitNone. A project without one is no error; one that can't be
 // copied is: the user asked for it.
 func (m *Mirror) addGit(ctx context.Context) error {
-	if m.Options.Git != GitCopy {
+	if m.Options.Git == GitNone {
 		return nil
 	}
 	there, err := m.Project.Lstat(gitDir)
@@ -35,7 +35,7 @@ func (m *Mirror) addGit(ctx context.Context) error {
 	})
 	var hidden *gitrepo.HiddenError
 	if errors.As(err, &hidden) {
-		return fmt.Errorf("--git copy: %w: the agent could read it there (--git-with-hidden-history lets that pass)", err)
+		return fmt.Errorf("--git %s: %w: the agent could read it there (--git-with-hidden-history lets that pass)", m.Options.Git, err)
 	}
 	if err != nil {
 		return fmt.Errorf("copy the repository: %w", err)

@@ -32,11 +32,16 @@ const (
 // GitMode is what becomes of the project's .git.
 type GitMode uint8
 
-// GitNone leaves .git out; GitCopy gives the mirror a standalone one-way copy.
+// GitNone leaves .git out; GitCopy gives the mirror a standalone one-way copy; GitImport does, and brings the commits
+// made in it home as refs at the end.
 const (
 	GitNone GitMode = iota
 	GitCopy
+	GitImport
 )
+
+// String is the mode's name on the command line.
+func (g GitMode) String() string { return [...]string{"none", "copy", "import"}[g] }
 
 // Links is what becomes of symbolic links.
 type Links uint8
@@ -57,7 +62,7 @@ type Options struct {
 	Session    *Session         // nil: a new one in the default state directory
 	Population Population
 	Git        GitMode
-	// GitHiddenHistory lets GitCopy copy a history that holds paths hidden by a rule; without it that is an error.
+	// GitHiddenHistory lets GitCopy and GitImport copy a history that holds paths hidden by a rule; without it that is an error.
 	GitHiddenHistory bool
 	Links            Links
 	Workers          int            // 0: the number of CPUs

@@ -78,7 +78,7 @@ func (m *mirrorFlags) add(f *pflag.FlagSet) {
 	m.ruleFlags.add(f)
 	m.population = choiceVar(f, "population", "walk", "all that the rules allow, git's tracked and unignored files, or git where possible", "walk", "git", "auto")
 	m.symlinks = choiceVar(f, "symlinks", "keep", "keep links, copy the files they lead to, or leave links out", "keep", "follow", "skip")
-	f.BoolVar(&m.hiddenHistory, "git-with-hidden-history", false, "let --git copy take a history that holds hidden files")
+	f.BoolVar(&m.hiddenHistory, "git-with-hidden-history", false, "let --git copy and import take a history that holds hidden files")
 	f.StringVar(&m.mirrorDir, "mirror-dir", "", "build the mirror in `DIR` (default: in the state directory)")
 	f.StringVar(&m.name, "name", "", "a `NAME` to refer to the session by")
 	f.BoolVar(&m.dryRun, "dry-run", false, "print what would be mirrored, hidden and read-only; start and write nothing")
@@ -102,9 +102,6 @@ func (r *ruleFlags) check(f *pflag.FlagSet) error {
 	if r.agentGiven && !dotfiles.ValidAgent(r.agent) {
 		return fmt.Errorf("--agent %q: expected letters, digits, '_' and '-' only", r.agent)
 	}
-	if r.git.value == "import" {
-		return unsupported("--git import", "use --git copy; the agent's commits stay in the mirror, keep it with --keep")
-	}
 	return nil
 }
 
@@ -117,7 +114,7 @@ func (m *mirrorFlags) linksMode() mirror.Links {
 }
 
 func (r *ruleFlags) gitMode() mirror.GitMode {
-	return map[string]mirror.GitMode{"none": mirror.GitNone, "copy": mirror.GitCopy}[r.git.value]
+	return map[string]mirror.GitMode{"none": mirror.GitNone, "copy": mirror.GitCopy, "import": mirror.GitImport}[r.git.value]
 }
 
 // runFlags are run's.

@@ -50,9 +50,33 @@ type jsonChanges struct {
 	Held      []listedPath `json:"held"`
 	Orphans   []listedPath `json:"orphans"`
 	Failed    []jsonNote   `json:"failed"`
+	Commits   []jsonBranch `json:"commits,omitempty"`
 	Pending   []listedPath `json:"pending_deletes"`
 	Excluded  []listedPath `json:"new_in_excluded,omitempty"`
 	Halted    string       `json:"halted,omitempty"`
+}
+
+// jsonBranch is a branch whose commits came home.
+type jsonBranch struct {
+	Branch  string       `json:"branch"`
+	Ref     string       `json:"ref"`
+	Commits []jsonCommit `json:"commits"`
+}
+
+type jsonCommit struct {
+	ID      string `json:"id"`
+	Subject string `json:"subject"`
+}
+
+func branchesJSON(list []mirror.BroughtBranch) []jsonBranch {
+	out := make([]jsonBranch, len(list))
+	for i, b := range list {
+		out[i] = jsonBranch{Branch: b.Branch, Ref: b.Ref}
+		for _, c := range b.Commits {
+			out[i].Commits = append(out[i].Commits, jsonCommit{c.ID, strings.ToValidUTF8(c.Subject, "\uFFFD")})
+		}
+	}
+	return out
 }
 
 func changesJSON(c autosync.Changes) jsonChanges {
@@ -64,6 +88,7 @@ func changesJSON(c autosync.Changes) jsonChanges {
 		Held:      listNotes(c.Held),
 		Orphans:   listNotes(c.Orphans),
 		Failed:    notes(c.Failed),
+		Commits:   branchesJSON(c.Commits),
 		Pending:   listPaths(c.PendingDelete),
 		Excluded:  listPaths(c.NewInExcluded),
 		Halted:    c.Halted,

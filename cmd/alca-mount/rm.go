@@ -83,6 +83,13 @@ func (a *app) refuseUnsynced(ctx context.Context, s *mirror.Session) error {
 	}
 	tellPaths(a.out(), "deletions that were not carried to the project", c.PendingDelete)
 	lost := unsynced(c)
+	branches, err := m.CommitsLeft()
+	if err != nil {
+		return fmt.Errorf("rm %s: commits made in the mirror: %w; --force removes them all the same", s.ID, err)
+	}
+	for _, b := range branches {
+		lost = append(lost, "commits in the mirror's .git: "+show(b))
+	}
 	if c.Halted != "" {
 		return fmt.Errorf("rm %s: %s; --force removes it all the same", s.ID, oneLine(c.Halted))
 	}

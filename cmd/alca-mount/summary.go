@@ -7,6 +7,7 @@ import (
 
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/launcher"
+	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
 
@@ -52,6 +53,9 @@ func endBlocks(e ending) []endBlock {
 		if len(notes) > 0 {
 			out = append(out, endBlock{urgent: true, head: fmt.Sprintf(head, len(notes)), items: noteItems(notes)})
 		}
+	}
+	if len(c.Commits) > 0 {
+		out = append(out, endBlock{head: commitHead(c), items: commitItems(c.Commits)})
 	}
 	list("conflicts: %d; the mirror's version is in the project, the other one is kept:", c.Conflicts)
 	list("refused: %d; the agent may not change these:", c.Refused)
@@ -111,6 +115,22 @@ func endLine(e ending) string {
 		parts = append(parts, count(n, "deletion")+" not carried")
 	}
 	return strings.Join(append(parts, "session "+e.session, humanTime(e.took)), " · ")
+}
+
+func commitHead(c autosync.Changes) string {
+	if len(c.ToProject)+len(c.Deleted) == 0 {
+		return "commits brought home as refs:"
+	}
+	return "commits brought home as refs; their files came home as well, so commit or stash them before:"
+}
+
+// commitItems has the command that takes a branch over.
+func commitItems(branches []mirror.BroughtBranch) []string {
+	out := make([]string, len(branches))
+	for i, b := range branches {
+		out[i] = fmt.Sprintf("%s on %s: git merge %s", count(len(b.Commits), "commit"), show(b.Branch), show(b.Ref))
+	}
+	return out
 }
 
 func noteItems(notes []autosync.PathNote) []string {

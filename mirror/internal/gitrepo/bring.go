@@ -88,6 +88,35 @@ func BringHome(ctx context.Context, gitDir, projectDir string, opts BringOptions
 	return b.bring()
 }
 
+// Unbrought names the branches, and the stash, of the repository at gitDir that stand at a commit which the project's
+// repository does not have. Sorted.
+func Unbrought(gitDir, projectDir string) ([]string, error) {
+	home, err := find(projectDir)
+	if err != nil {
+		return nil, err
+	}
+	defer home.Close()
+	from, err := safety.OpenRoot(gitDir)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", gitDir, err)
+	}
+	defer from.Close()
+	heads, err := headsOf(from)
+	if err != nil {
+		return nil, err
+	}
+	if stash, err := readIfThere(from, "refs/stash"); err == nil && isHash(strings.TrimSpace(string(stash))) {
+		heads["stash"] = plumbing.NewHash(strings.TrimSpace(string(stash)))
+	}
+	own, err := home.openStore()
+	if err != nil {
+		return nil, err
+	}
+	defer own.Close()
+	maps.DeleteFunc(heads, func(_ string, tip plumbing.Hash) bool { return own.has(tip) })
+	return slices.Sorted(maps.Keys(heads)), nil
+}
+
 // plainTree refuses a repository in which something is not what git makes: a link or a pipe would lead our reading
 // elsewhere or stop it, and alternates would borrow from a repository that is not the agent's.
 func plainTree(ctx context.Context, root *safety.Root) error {

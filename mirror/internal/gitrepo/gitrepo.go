@@ -1,8 +1,10 @@
 // Package gitrepo reads git repositories without running git, and gives a mirror a repository of its own.
 //
 // [Files] lists what git would list; [CopyStandalone] copies a repository so that nothing in it leads back to the
-// project or to the user's credentials; [HistoryHolds] says whether history would show a path that rules hide.
-// It never writes in the project, runs no program, and refuses repositories that it cannot read in full.
+// project or to the user's credentials; [HistoryHolds] says whether history would show a path that rules hide;
+// [BringHome] brings commits made in such a copy into the project's repository.
+// Only BringHome writes in the project, and there packs and refs of its own alone. Nothing here runs a program, and
+// repositories that cannot be read in full are refused.
 package gitrepo
 
 import (
