@@ -53,7 +53,8 @@ type Options struct {
 	Hide          []string // paths of the host
 	AllowSockets  []string // of those that are hidden by themselves
 	NoNetwork     bool
-	ConfineWrites bool // to the project, temporary directories, and where agents keep their own files
+	Writable      []string // further paths that ConfineWrites leaves writable
+	ConfineWrites bool     // to the project, temporary directories, and where agents keep their own files
 
 	Sync       Sync
 	Live       autosync.LiveOptions // of SyncLive

@@ -39,7 +39,7 @@ func (r *namespaceRuntime) open(ctx context.Context, on ground) (place, error) {
 	entries, links := readOnlyEntries(r.mirror)
 	ns, facts, err := namespace.Open(ctx, namespace.Options{
 		Project: on.project, Mirror: on.mirror, State: on.state, Shown: r.shown,
-		ReadOnly: entries, Hide: r.opts.Hide, AllowSockets: r.opts.AllowSockets, NoNetwork: r.opts.NoNetwork, ConfineWrites: r.opts.ConfineWrites,
+		ReadOnly: entries, Hide: r.opts.Hide, AllowSockets: r.opts.AllowSockets, NoNetwork: r.opts.NoNetwork, ConfineWrites: r.opts.ConfineWrites, Writable: r.opts.Writable,
 	})
 	if err != nil {
 		return place{}, errors.Join(err, r.close())

@@ -145,7 +145,7 @@ func (a *app) launchOptions(flags *runFlags, command []string) (launcher.Options
 		Command: command, Subdir: shownSubdir(a.out(), policy, where.subdir), Env: append(configuredEnv(flags.config), flags.env...),
 		Container: flags.container(flags.config),
 		Isolation: flags.isolationMode(),
-		Hide:      flags.hide, AllowSockets: flags.allowSockets, NoNetwork: flags.noNetwork, ConfineWrites: flags.confine,
+		Hide:      flags.hide, AllowSockets: flags.allowSockets, NoNetwork: flags.noNetwork, ConfineWrites: flags.confine, Writable: flags.config.Config.Writable,
 		Sync:       launcher.Sync(flags.sync.value),
 		Live:       flags.live.options(),
 		Population: flags.populationMode(), Git: flags.gitMode(), GitHiddenHistory: flags.hiddenHistory, Links: flags.linksMode(),

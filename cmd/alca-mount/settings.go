@@ -74,7 +74,7 @@ func setFlags(f *pflag.FlagSet, m *config.Merged) error {
 			key, _, _ = strings.Cut(key, "[")
 		}
 		flag := f.Lookup(flagOf()[key])
-		if flag == nil || flag.Changed && !isElement || ofContainer(key) && ruledOut(f) {
+		if flag == nil || flag.Changed && !isElement || ofContainer(key) && ruledOut(f) || key == "allow_socket" && plainly(f) {
 			continue
 		}
 		text := fmt.Sprint(v.Value)
@@ -95,6 +95,12 @@ func setFlags(f *pflag.FlagSet, m *config.Merged) error {
 		}
 	}
 	return nil
+}
+
+// plainly reports whether --isolation is none, where CMD reaches every socket: there is nothing to allow.
+func plainly(f *pflag.FlagSet) bool {
+	flag := f.Lookup("isolation")
+	return flag != nil && flag.Value.String() == "none"
 }
 
 // ruledOut reports whether --isolation, which stands before the keys of a container, is for no container.
@@ -141,9 +147,11 @@ func blame(err error, m *config.Merged, f *pflag.FlagSet) error {
 		return nil
 	}
 	for _, v := range m.Values() {
-		name := flagOf()[v.Key]
+		key, _, isList := strings.Cut(v.Key, "[")
+		name := flagOf()[key]
 		flag := f.Lookup(name)
-		if flag != nil && name != "" && strings.HasPrefix(err.Error(), "--"+name+" ") && flag.Value.String() == fmt.Sprint(v.Value) {
+		same := flag != nil && (isList || key == "network" || flag.Value.String() == fmt.Sprint(v.Value))
+		if same && name != "" && strings.Contains(strings.ReplaceAll(err.Error(), ",", "")+" ", "--"+name+" ") {
 			return fmt.Errorf("%s: %s: %w", v.At, v.Key, err)
 		}
 	}

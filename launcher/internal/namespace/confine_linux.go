@@ -27,6 +27,7 @@ func (in *initial) confinement() confinement {
 	if filepath.IsAbs(in.Env["TMPDIR"]) {
 		c.Writable = append(c.Writable, in.Env["TMPDIR"])
 	}
+	c.Writable = append(c.Writable, in.Writable...)
 	for _, p := range agentPlaces() {
 		if filepath.IsAbs(in.Home) {
 			c.Writable = append(c.Writable, filepath.Join(in.Home, p))

@@ -32,6 +32,7 @@ type Options struct {
 	AllowSockets  []string // sockets that stay, of those that are hidden by themselves
 	NoNetwork     bool
 	ConfineWrites bool
+	Writable      []string // further directories and files that ConfineWrites leaves writable
 }
 
 // ReadOnly is an entry of the mirror that CMD may not change.

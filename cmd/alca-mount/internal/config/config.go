@@ -39,6 +39,7 @@ type Config struct {
 	Isolation     string         `toml:"isolation" enum:"auto none namespace container" doc:"How the command is confined. Default: auto."`
 	Hide          []string       `toml:"hide" as:"path" doc:"Paths of the machine that the command does not see (namespace)."`
 	ConfineWrites bool           `toml:"confine_writes" doc:"The command writes in the mirror and temporary directories only (namespace)."`
+	Writable      []string       `toml:"writable" as:"path" doc:"Further paths that confine_writes leaves writable, such as an agent's own directories."`
 	AllowSocket   []string       `toml:"allow_socket" as:"path" doc:"Sockets that the command may reach (namespace)."`
 	Network       string         `toml:"network" enum:"default none" doc:"The network of the command: as it comes, or none."`
 	Env           map[string]Env `toml:"env" doc:"Environment of the command: NAME = \"value\" sets it, NAME = true passes yours on."`

@@ -82,6 +82,9 @@ func (m *Merged) needHost(add addNeed) {
 	for i, n := range elems(m.project, "allow_socket") {
 		add(indexed("allow_socket", i), n, "lets the command talk to %s", n.value)
 	}
+	for i, n := range elems(m.project, "writable") {
+		add(indexed("writable", i), n, "lets the command write to %s", n.value)
+	}
 	for i, n := range elems(m.project.at("caps"), "add") {
 		add(indexed("caps.add", i), n, "gives the command the capability %s", n.value)
 	}

@@ -24,6 +24,7 @@ func TestNeeds(t *testing.T) {
 		{"", "hide = ['${SET}']\n", "hide[0]"},
 		{"", "env = {A = true, B = 'x'}\n", "env.A env.B"},
 		{"", "allow_socket = ['/run/x']\n", "allow_socket[0]"},
+		{"", "confine_writes = true\nwritable = ['~/.x']\n", "writable[0]"},
 		{"", "isolation = 'none'\n", "isolation"},
 		{"", "git_with_hidden_history = true\n", "git_with_hidden_history"},
 		{"", "extends = '../outside.toml'\n", "file"},
