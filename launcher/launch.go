@@ -128,7 +128,7 @@ func (l *launch) build(ctx context.Context) error {
 	}
 	l.mirror, err = mirror.Create(ctx, l.project, o.Mirror, mirror.Options{
 		Policy: l.policy, Agent: o.Agent, Session: l.session, Population: o.Population, Git: o.Git, Links: o.Links, Progress: o.Progress,
-		GitHiddenHistory: o.GitHiddenHistory,
+		GitHiddenHistory: o.GitHiddenHistory, GitDepth: o.GitDepth,
 	})
 	return err
 }

@@ -62,6 +62,7 @@ type Options struct {
 	Git        mirror.GitMode
 	// GitHiddenHistory lets a copied history hold paths that rules hide.
 	GitHiddenHistory bool
+	GitDepth         int // commits of history that are copied; 0: all
 	Links            mirror.Links
 
 	State *mirror.StateDir // nil: mirror.DefaultStateDir

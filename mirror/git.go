@@ -30,12 +30,13 @@ func (m *Mirror) addGit(ctx context.Context) error {
 	report, err := gitrepo.CopyStandalone(ctx, m.Project.Path(), filepath.Join(m.Root.Path(), gitDir), gitrepo.Options{
 		LeftOut:  m.leftOut,
 		Hidden:   m.hiddenInHistory(),
+		Depth:    m.Options.GitDepth,
 		Info:     m.vouch,
 		Excludes: m.ownNames(),
 	})
 	var hidden *gitrepo.HiddenError
 	if errors.As(err, &hidden) {
-		return fmt.Errorf("--git %s: %w: the agent could read it there (--git-with-hidden-history lets that pass)", m.Options.Git, err)
+		return fmt.Errorf("--git %s: %w: the agent could read it there (--git-with-hidden-history lets that pass, --git-depth takes less of it)", m.Options.Git, err)
 	}
 	if err != nil {
 		return fmt.Errorf("copy the repository: %w", err)

@@ -64,6 +64,7 @@ type Options struct {
 	Git        GitMode
 	// GitHiddenHistory lets GitCopy and GitImport copy a history that holds paths hidden by a rule; without it that is an error.
 	GitHiddenHistory bool
+	GitDepth         int // how many commits of HEAD's history are copied, without other branches; 0: all of it
 	Links            Links
 	Workers          int            // 0: the number of CPUs
 	Progress         func(Progress) // called from one goroutine at a time, at most every 100 ms; nil: never

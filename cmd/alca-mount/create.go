@@ -60,7 +60,7 @@ func (a *app) create(ctx context.Context, flags *mirrorFlags) error {
 	bar := newProgress(o)
 	m, err := mirror.Create(ctx, where.project, mirrorDir, mirror.Options{
 		Policy: policy, Agent: flags.agent, Session: session, Progress: bar.show,
-		Population: flags.populationMode(), Git: flags.gitMode(), GitHiddenHistory: flags.hiddenHistory, Links: flags.linksMode(),
+		Population: flags.populationMode(), Git: flags.gitMode(), GitHiddenHistory: flags.hiddenHistory, GitDepth: flags.gitDepth, Links: flags.linksMode(),
 	})
 	bar.done()
 	if err != nil {

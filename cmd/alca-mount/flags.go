@@ -72,12 +72,14 @@ type mirrorFlags struct {
 	dryRun     bool
 
 	hiddenHistory bool
+	gitDepth      int
 }
 
 func (m *mirrorFlags) add(f *pflag.FlagSet) {
 	m.ruleFlags.add(f)
 	m.population = choiceVar(f, "population", "walk", "all that the rules allow, git's tracked and unignored files, or git where possible", "walk", "git", "auto")
 	m.symlinks = choiceVar(f, "symlinks", "keep", "keep links, copy the files they lead to, or leave links out", "keep", "follow", "skip")
+	f.IntVar(&m.gitDepth, "git-depth", 0, "how many commits of HEAD's history --git copy and import take, without other branches (default: all)")
 	f.BoolVar(&m.hiddenHistory, "git-with-hidden-history", false, "let --git copy and import take a history that holds hidden files")
 	f.StringVar(&m.mirrorDir, "mirror-dir", "", "build the mirror in `DIR` (default: in the state directory)")
 	f.StringVar(&m.name, "name", "", "a `NAME` to refer to the session by")
@@ -93,6 +95,12 @@ func (m *mirrorFlags) check(f *pflag.FlagSet) error {
 	}
 	if f.Changed("mirror-dir") && m.mirrorDir == "" {
 		return errors.New("--mirror-dir: expected a directory, got an empty string")
+	}
+	if f.Changed("git-depth") && m.gitDepth < 1 {
+		return fmt.Errorf("--git-depth %d: expected 1 or more", m.gitDepth)
+	}
+	if m.gitDepth > 0 && m.git.value == "none" {
+		return errors.New("--git-depth: there is no history without --git copy or --git import")
 	}
 	return m.ruleFlags.check(f)
 }
@@ -193,15 +201,13 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 // later are flags whose work is not done yet, and what to do instead. They are parsed, so that their grammar stands.
 func later() map[string]string {
 	return map[string]string{
-		"git-depth": "leave it out: --git copy takes the whole history",
-		"image":     "run CMD plainly (--isolation none)",
-		"runtime":   "run CMD plainly (--isolation none)",
-		"mount":     "run CMD plainly (--isolation none), where it sees the host's paths",
+		"image":   "run CMD plainly (--isolation none)",
+		"runtime": "run CMD plainly (--isolation none)",
+		"mount":   "run CMD plainly (--isolation none), where it sees the host's paths",
 	}
 }
 
 func (r *runFlags) addLater(f *pflag.FlagSet) {
-	f.Int("git-depth", 0, "commits of history that --git copy takes")
 	f.StringVar(&r.image, "image", "", "run CMD in a container of `IMG`")
 	r.runtime = choiceVar(f, "runtime", "auto", "the container engine", "auto", "docker", "podman")
 	f.StringArrayVar(&r.mounts, "mount", nil, "`SRC:DST[:ro]`, a further mount of the container; repeatable")

@@ -148,7 +148,7 @@ func (a *app) launchOptions(flags *runFlags, command []string) (launcher.Options
 		Hide:      flags.hide, AllowSockets: flags.allowSockets, NoNetwork: flags.noNetwork, ConfineWrites: flags.confine, Writable: flags.config.Config.Writable,
 		Sync:       launcher.Sync(flags.sync.value),
 		Live:       flags.live.options(),
-		Population: flags.populationMode(), Git: flags.gitMode(), GitHiddenHistory: flags.hiddenHistory, Links: flags.linksMode(),
+		Population: flags.populationMode(), Git: flags.gitMode(), GitHiddenHistory: flags.hiddenHistory, GitDepth: flags.gitDepth, Links: flags.linksMode(),
 		State: state, Name: flags.name, Keep: flags.keep, Grace: max(flags.grace, time.Nanosecond),
 		AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Guarded: guard,
 	}, events, nil

@@ -24,6 +24,9 @@ type Options struct {
 	// [HiddenError], and objects that nothing names, such as a file once added and taken out again, stay behind as
 	// far as they are not in a pack. nil: the objects are copied unseen, which shows all of history.
 	Hidden func(path string) bool
+	// Depth is how many commits of history are copied, counted from HEAD's, and of it alone: other branches, tags and the
+	// stash stay behind. 0: all.
+	Depth int
 	// Info describes the mirror's copy of a path, false where there is none. Files whose copy it vouches for are
 	// clean in the copied index from the start; of others git reads the content once. nil: git reads them all.
 	Info func(path string) (safety.Info, bool)
@@ -142,9 +145,11 @@ type copier struct {
 // copyAll copies what names objects before the objects: whatever is committed or repacked meanwhile, no ref or index
 // of the copy then names an object that the copy does not have.
 func (c *copier) copyAll() error {
-	for _, step := range []func() error{
-		c.copyHead, c.copyRefs, c.copyStash, c.copyState, c.readIndex, c.survey, c.writeIndex, c.copyInfo, c.copyConfig, c.copyObjects,
-	} {
+	names, objects := []func() error{c.copyHead, c.copyRefs, c.copyStash, c.copyState}, c.copyObjects
+	if c.opts.Depth > 0 {
+		names, objects = []func() error{c.copyHead, c.copyRecent}, c.copyNamed
+	}
+	for _, step := range append(names, c.readIndex, c.survey, c.writeIndex, c.copyInfo, c.copyConfig, objects) {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ import (
 // hidden path and learns which objects are named at all. It starts from the copy's refs, not from the project's, which
 // may have moved since.
 func (c *copier) survey() error {
-	if c.opts.Hidden == nil {
+	if c.opts.Hidden == nil && c.opts.Depth == 0 {
 		return nil
 	}
 	var err error
@@ -41,14 +41,18 @@ func (c *copier) surveyOnce() error {
 		return err
 	}
 	defer s.Close()
-	h, tips, err := newHistorian(c.ctx, s, c.dst, c.dst, c.opts.Hidden)
+	hidden := c.opts.Hidden
+	if hidden == nil {
+		hidden = func(string) bool { return false }
+	}
+	h, tips, err := newHistorian(c.ctx, s, c.dst, c.dst, hidden)
 	if err != nil {
 		return err
 	}
 	if c.index != nil {
 		for i := range c.index.entries {
 			e := &c.index.entries[i]
-			if c.opts.Hidden(e.name) {
+			if hidden(e.name) {
 				return &HiddenError{IndexCommit, e.name}
 			}
 			h.reached[plumbing.Hash(e.object)] = true
@@ -58,6 +62,9 @@ func (c *copier) surveyOnce() error {
 		return errors.Join(err, hiddenError(commit, path))
 	}
 	c.named = h.reached
+	if c.opts.Depth > 0 {
+		return nil // no pack is copied
+	}
 	return c.surveyPacks(h)
 }
 
