@@ -89,6 +89,7 @@ type Changes struct {
 	Failed        []PathNote             // could not be carried; still in the mirror
 	NewInExcluded []safety.RelPath       // new work in build/, out/, env/: named, not carried
 	PendingDelete []safety.RelPath       // deletes that a call without deletions left
+	Recovered     []PathNote             // calls that a crash had cut short, and what became of each
 	Halted        string                 // why syncing stopped, or ""
 }
 

@@ -39,6 +39,11 @@ type engine struct {
 
 	keptTimes map[string]int // by folder and path: where to begin to look for a free place
 	others    others
+
+	ends     []record  // of calls whose names may not be durable yet: see endCalls
+	endsFrom time.Time // of the first of them
+	drops    []slot    // not needed once the ends are written
+
 	remembers func(*view, *limits) // brings in what a live session knows from before; nil: nothing
 	learns    func(*view, plan)    // takes in what a pass did; nil: nothing
 }
@@ -46,6 +51,11 @@ type engine struct {
 type sidePath struct {
 	side mirror.Side
 	path safety.RelPath
+}
+
+type slot struct {
+	side mirror.Side
+	seq  uint64
 }
 
 type finalMode struct {
@@ -56,40 +66,59 @@ type finalMode struct {
 // openEngine opens a mirror's journal and stores. The caller has the session's lock.
 func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
 	e := &engine{m: m, opts: opts, unlocked: map[safety.RelPath]safety.Info{}, keptTimes: map[string]int{}, dirty: map[sidePath]bool{}}
-	dir := m.Session.Dir()
-	e.others = others{dir: filepath.Dir(dir), own: m.Session.ID}
+	e.others = others{dir: filepath.Dir(m.Session.Dir()), own: m.Session.ID}
+	var err error
+	if e.journal, e.history, err = openJournal(filepath.Join(m.Session.Dir(), "journal"), m.Project.Before(), m.Base); err != nil {
+		return nil, err
+	}
+	if err := e.open(); err != nil {
+		return nil, errors.Join(err, e.journal.Close())
+	}
+	return e, nil
+}
+
+func (e *engine) open() error {
+	if err := e.openStores(); err != nil {
+		return err
+	}
+	if err := e.recordStores(); err != nil {
+		return err
+	}
+	var err error
+	if e.guard, err = newGuard(e.m, e.opts); err != nil {
+		return err
+	}
+	if e.keepRoot, err = safety.OpenRoot(filepath.Dir(filepath.Dir(e.m.Session.Dir()))); err != nil {
+		return err
+	}
+	e.seq = e.history.lastSeq
+	if err := e.skipUsedSlots(); err != nil {
+		return err
+	}
+	return e.recover()
+}
+
+// openStores opens both stores. One that holds the rest of calls that a crash cut short is opened where it was.
+func (e *engine) openStores() error {
+	m, dir := e.m, e.m.Session.Dir()
 	for side, root := range [...]*safety.Root{m.Project, m.Root} {
 		// Only the project and the store are worth waiting for a disk: a mirror can be built again.
 		durable := mirror.Side(side) == mirror.ProjectSide
 		folder := filepath.Join(dir, [...]string{"store", "mirror-store"}[side])
 		if err := makeFolder(folder); err != nil {
-			return nil, fmt.Errorf("make the store: %w", err)
+			return fmt.Errorf("make the store: %w", err)
 		}
-		store, err := safety.OpenStore(root, durable, m.Session.ID, folder)
+		places := []string{folder}
+		if then := m.Session.Stores[side]; len(e.history.open) > 0 && then != "" && then != folder {
+			places = []string{then, folder}
+		}
+		store, err := safety.OpenStore(root, durable, m.Session.ID, places...)
 		if err != nil {
-			return nil, fmt.Errorf("open the %s's store: %w", mirror.Side(side), err)
+			return fmt.Errorf("open the %s's store: %w", mirror.Side(side), err)
 		}
 		e.stores[side] = store
 	}
-	if err := e.recordStores(); err != nil {
-		return nil, err
-	}
-	var err error
-	if e.guard, err = newGuard(m, opts); err != nil {
-		return nil, err
-	}
-	if e.keepRoot, err = safety.OpenRoot(filepath.Dir(filepath.Dir(dir))); err != nil {
-		return nil, err
-	}
-	e.journal, e.history, err = openJournal(filepath.Join(dir, "journal"), m.Base)
-	if err != nil {
-		return nil, err
-	}
-	e.seq = e.history.lastSeq
-	if err := e.skipUsedSlots(); err != nil {
-		return nil, errors.Join(err, e.journal.Close())
-	}
-	return e, nil
+	return nil
 }
 
 // skipUsedSlots goes on behind every number in use. A kill between staging and the intent leaves a slot that the
@@ -131,7 +160,7 @@ func (e *engine) recordStores() error {
 // close makes all durable and gives the journal back.
 func (e *engine) close() error {
 	e.settleLateWriters(true)
-	return errors.Join(e.relock(), e.syncDirs(), e.closeStores(), e.journal.Close(), e.keepRoot.Close())
+	return errors.Join(e.relock(), e.flush(), e.closeStores(), e.journal.Close(), e.keepRoot.Close())
 }
 
 func (e *engine) root(side mirror.Side) *safety.Root {
@@ -207,6 +236,60 @@ func (e *engine) run(ctx context.Context, pl plan) error {
 	return e.each(ctx, pl.remove, e.remove)
 }
 
+// groupEnds and groupTime bound how many ends of calls wait for one sync of their directories, and how long they do
+// while there is work.
+const (
+	groupEnds = 64
+	groupTime = time.Second
+)
+
+// endIfDue ends calls now and then. What could not be synced waits for the next time; close tells of it.
+func (e *engine) endIfDue() {
+	if len(e.ends) >= groupEnds || len(e.ends) > 0 && time.Since(e.endsFrom) >= groupTime {
+		_ = e.endCalls()
+	}
+}
+
+// endCalls writes the ends of calls to the journal. Their names are made durable first: an end that survives a power cut
+// which the call does not survive would make the version of before look like a new one. Only then may versions go that
+// nobody needs: until then they prove what was done.
+func (e *engine) endCalls() error {
+	if err := e.syncDirs(); err != nil {
+		return err
+	}
+	for _, r := range e.ends {
+		e.append(r)
+	}
+	e.ends = nil
+	if err := e.journal.Flush(false); err != nil {
+		return err
+	}
+	for _, s := range e.drops {
+		_ = e.stores[s.side].Drop(s.seq) // what is left in the store goes with the session
+	}
+	e.drops = nil
+	return nil
+}
+
+// flush makes all that is known durable.
+func (e *engine) flush() error {
+	if err := e.endCalls(); err != nil {
+		return err
+	}
+	return e.journal.Flush(true)
+}
+
+// end notes what became of a call, or of the base without one.
+func (e *engine) end(r record) {
+	if len(e.ends) == 0 {
+		e.endsFrom = time.Now()
+	}
+	e.ends = append(e.ends, r)
+}
+
+// none notes that nothing came of an intent.
+func (e *engine) none(seq uint64) { e.end(record{Type: recordNone, Seq: seq}) }
+
 // each does removals: only while both roots are what they were.
 func (e *engine) each(ctx context.Context, steps []step, do func(step) error) error {
 	if len(steps) == 0 {
@@ -242,7 +325,7 @@ func (e *engine) moveBase(pl plan) {
 
 func (e *engine) setBase(p safety.RelPath, entry mirror.Entry) {
 	e.m.Base.Put(p, entry)
-	e.append(record{Type: recordBase, Path: []byte(p), Base: &entry, Target: []byte(entry.State.Target)})
+	e.end(record{Type: recordBase, Path: []byte(p), Base: &entry, Target: []byte(entry.State.Target)})
 }
 
 // append adds a record to the journal's buffer. Encoding our own types can't fail.
@@ -254,24 +337,29 @@ func (e *engine) append(r record) {
 
 // intend announces calls, durably when they touch the project.
 func (e *engine) intend(durable bool, rs ...record) error {
+	e.endIfDue()
 	for _, r := range rs {
 		r.Type = recordIntent
 		e.append(r)
 	}
-	return e.journal.Flush(durable)
+	if err := e.journal.Flush(durable); err != nil {
+		for _, r := range rs { // should they come to be written with what follows
+			e.none(r.Seq)
+		}
+		return err
+	}
+	return nil
 }
 
 // done records the end of a call and the base since then.
 func (e *engine) done(s step, op string, seq uint64, entry mirror.Entry, kept string) {
 	e.m.Base.Put(s.path, entry)
-	r := record{Type: recordDone, Seq: seq, Op: op, Side: s.side, Path: []byte(s.path), Kept: []byte(kept), Target: []byte(entry.State.Target)}
-	if !entry.State.Absent() {
-		r.Base = &entry
-	}
+	r := record{Type: recordDone, Seq: seq, Op: op, Side: s.side, Path: []byte(s.path), Kept: []byte(kept)}
+	r.setEntry(entry)
 	if e.dirWas != 0 && op != opChmod {
 		r.Dir, e.dirWas = [2]int64{e.dirWas, e.dirTime(s)}, 0
 	}
-	e.append(r)
+	e.end(r)
 	e.dirty[sidePath{s.side, s.path.Dir()}] = true
 	if s.side == mirror.ProjectSide && op != opChmod {
 		e.history.placed[s.path] = entry.Project
@@ -295,13 +383,15 @@ func (e *engine) syncDirs() error {
 	var errs []error
 	for d := range e.dirty {
 		if d.side != mirror.ProjectSide {
+			delete(e.dirty, d)
 			continue
 		}
 		err := e.m.Project.Sync(d.path)
 		if err != nil && !isAbsent(err) && !errors.Is(err, safety.ErrChanged) && !errors.Is(err, syscall.ENOTDIR) { // else it is gone since
 			errs = append(errs, err)
+			continue
 		}
+		delete(e.dirty, d)
 	}
-	clear(e.dirty)
 	return errors.Join(errs...)
 }

@@ -44,9 +44,7 @@ func (e *engine) settleDisplaced(s step, seq uint64, d safety.Displaced) string 
 	case s.keep == keepRefused:
 		return e.moveSlot(s.side, seq, refusedFolder, s.path)
 	}
-	if err := e.stores[s.side].Drop(seq); err != nil {
-		return d.Slot
-	}
+	e.drops = append(e.drops, slot{s.side, seq})
 	return ""
 }
 

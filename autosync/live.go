@@ -94,7 +94,7 @@ func (s *Syncer) pass(ctx context.Context, due []waiting) error {
 	s.tellFailed(s.e.changes.Failed[failed:])
 	s.e.changes.Failed = latest(s.e.changes.Failed)
 	s.e.settleLateWriters(false)
-	if err := errors.Join(s.e.relock(), s.e.syncDirs()); err != nil { // of a directory that went meanwhile, say
+	if err := errors.Join(s.e.relock(), s.e.endCalls()); err != nil { // of a directory that went meanwhile, say
 		s.e.changes.Failed = append(s.e.changes.Failed, PathNote{Why: err.Error()})
 	}
 	return err

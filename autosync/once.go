@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/alca-mount/alca-mount/autosync/internal/journal"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
@@ -201,7 +199,7 @@ func (c *Changes) sort() {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}
-	for _, list := range []*[]PathNote{&c.Deleted, &c.Conflicts, &c.Refused, &c.Held, &c.Orphans, &c.Failed} {
+	for _, list := range []*[]PathNote{&c.Deleted, &c.Conflicts, &c.Refused, &c.Held, &c.Orphans, &c.Failed, &c.Recovered} {
 		slices.SortStableFunc(*list, func(a, b PathNote) int { return cmp.Compare(a.Path, b.Path) })
 	}
 }
@@ -220,10 +218,8 @@ func newInExcluded(m *mirror.Mirror) []safety.RelPath {
 
 // preview says what Once would do.
 func preview(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, error) {
-	if err := journal.Read(filepath.Join(m.Session.Dir(), "journal"), func(r record) error {
-		(&history{placed: map[safety.RelPath]mirror.Stamp{}}).replay(m.Base, r)
-		return nil
-	}); err != nil {
+	unfinished, err := foresight(m)
+	if err != nil {
 		return Changes{}, err
 	}
 	g, err := newGuard(m, opts)
@@ -245,7 +241,7 @@ func preview(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, erro
 	for _, s := range slices.Concat(pl.clear, pl.put, pl.remove) {
 		c.foresee(s)
 	}
-	c.NewInExcluded = newInExcluded(m)
+	c.NewInExcluded, c.Recovered = newInExcluded(m), unfinished
 	c.sort()
 	return c, nil
 }

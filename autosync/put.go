@@ -87,7 +87,9 @@ func (e *engine) putBatch(ctx context.Context, steps []step) error {
 	for i, s := range steps {
 		err := errs[i]
 		if err == nil {
-			err = e.place(staged[i])
+			if err = e.place(staged[i]); err != nil {
+				e.none(staged[i].staged.Seq())
+			}
 		}
 		if err != nil && !isLeftOut(s, err) {
 			e.fail(s.path, err)
@@ -118,7 +120,12 @@ func (e *engine) announce(staged []*pending) error {
 			continue
 		}
 		expect, info := mirror.StampOf(e.expectation(p.step)), mirror.StampOf(p.staged.Info())
-		intents = append(intents, record{Seq: p.staged.Seq(), Op: p.staged.Placing().String(), Side: p.side, Path: []byte(p.path), Expect: &expect, Staged: &info})
+		r := record{
+			Seq: p.staged.Seq(), Op: p.staged.Placing().String(), Side: p.side, Path: []byte(p.path), Keep: p.keep,
+			Expect: &expect, Staged: &info, Birth: p.staged.Birth(),
+		}
+		r.setEntry(e.entry(p))
+		intents = append(intents, r)
 		durable = durable || p.side == mirror.ProjectSide
 	}
 	if len(intents) == 0 {

@@ -52,17 +52,18 @@ func (e *engine) removeFile(s step) error {
 	expect := e.tree(s.side).Get(s.path).Info
 	stamp := mirror.StampOf(expect)
 	seq := e.nextSeq()
-	if err := e.intend(s.side == mirror.ProjectSide, record{Seq: seq, Op: "delete", Side: s.side, Path: []byte(s.path), Expect: &stamp}); err != nil {
+	if err := e.intend(s.side == mirror.ProjectSide, record{Seq: seq, Op: opDelete, Side: s.side, Path: []byte(s.path), Keep: s.keep, Expect: &stamp}); err != nil {
 		return err
 	}
 	e.dirWas = e.dirTime(s)
 	displaced, err := e.stores[s.side].Delete(seq, s.path, expect)
 	if err != nil {
 		e.keepStray(s, seq, displaced)
+		e.none(seq)
 		return err
 	}
 	kept := e.settleDisplaced(s, seq, displaced)
-	e.done(s, "delete", seq, mirror.Entry{}, kept)
+	e.done(s, opDelete, seq, mirror.Entry{}, kept)
 	e.report(s, kept)
 	return nil
 }
@@ -72,11 +73,12 @@ func (e *engine) removeDir(s step) error {
 	seq := e.nextSeq()
 	info := e.tree(s.side).Get(s.path).Info
 	stamp := mirror.StampOf(info)
-	if err := e.intend(false, record{Seq: seq, Op: "rmdir", Side: s.side, Path: []byte(s.path), Expect: &stamp}); err != nil {
+	if err := e.intend(false, record{Seq: seq, Op: opRmdir, Side: s.side, Path: []byte(s.path), Expect: &stamp}); err != nil {
 		return err
 	}
 	kept, err := e.keepDir(s, seq)
 	if err != nil {
+		e.none(seq)
 		return err
 	}
 	e.dirWas = e.dirTime(s)
@@ -84,9 +86,10 @@ func (e *engine) removeDir(s step) error {
 		if kept != "" {
 			err = errors.Join(err, e.stores[s.side].DropDir(seq))
 		}
+		e.none(seq)
 		return err
 	}
-	e.done(s, "rmdir", seq, mirror.Entry{}, kept)
+	e.done(s, opRmdir, seq, mirror.Entry{}, kept)
 	e.report(s, "")
 	return nil
 }
@@ -109,12 +112,14 @@ func (e *engine) keepDir(s step, seq uint64) (string, error) {
 func (e *engine) makeDir(s step) error {
 	e.unlock(s.side, s.path.Dir())
 	mode := e.dirMode(s)
-	if err := e.intend(false, record{Seq: e.nextSeq(), Op: "mkdir", Side: s.side, Path: []byte(s.path)}); err != nil {
+	seq := e.nextSeq()
+	if err := e.intend(false, record{Seq: seq, Op: opMkdir, Side: s.side, Path: []byte(s.path)}); err != nil {
 		return err
 	}
 	e.dirWas = e.dirTime(s)
 	root := e.root(s.side)
 	if err := root.Mkdir(s.path, mode|0o300); err != nil {
+		e.none(seq)
 		if errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("make %s: %w", s.path, safety.ErrChanged)
 		}
@@ -129,7 +134,7 @@ func (e *engine) makeDir(s step) error {
 	if there := e.tree(other(s.side)).Get(s.path).Info; there.Kind == safety.Directory {
 		*stampAt(&entry, other(s.side)) = mirror.StampOf(there)
 	}
-	e.done(s, "mkdir", e.seq, entry, "")
+	e.done(s, opMkdir, seq, entry, "")
 	e.report(s, "")
 	e.protectNew(s)
 	return nil
@@ -167,10 +172,12 @@ func (e *engine) chmod(s step) error {
 		return err
 	}
 	if err := root.Chmod(s.path, info, mode); err != nil {
+		e.none(seq)
 		return err
 	}
 	after, err := root.Lstat(s.path)
 	if err != nil {
+		e.none(seq)
 		return err
 	}
 	entry := mirror.Entry{State: s.to}

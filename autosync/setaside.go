@@ -27,7 +27,7 @@ func (e *engine) setAsideLeft(ctx context.Context) {
 	}
 	for _, n := range e.changes.Held {
 		e.emit(Held, n.Path, ToProject, n.Why, n.Kept)
-		e.append(record{Type: recordHeld, Path: []byte(n.Path), Why: n.Why, Kept: []byte(n.Kept)})
+		e.end(record{Type: recordHeld, Path: []byte(n.Path), Why: n.Why, Kept: []byte(n.Kept)})
 	}
 }
 
@@ -149,7 +149,7 @@ func (e *engine) forget(notes []*PathNote) error {
 			e.setBase(p, mirror.Entry{})
 		}
 	}
-	return e.journal.Flush(true)
+	return e.flush()
 }
 
 func movedAlong(moved map[safety.RelPath]string, p safety.RelPath) string {

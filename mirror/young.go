@@ -27,6 +27,12 @@ func young(i safety.Info, now int64) bool {
 // is stays in the stamp: moves are traced by it.
 const unproven = -1
 
+// Unproven is a stamp whose entry is to be looked at again, whatever it looks like.
+func Unproven(s Stamp) Stamp {
+	s.Ctime = unproven
+	return s
+}
+
 // SeenStamp is the stamp of an entry that was looked at no earlier than at: unproven when that was too soon after its
 // last change.
 func SeenStamp(i safety.Info, at time.Time) Stamp {

@@ -145,30 +145,3 @@ func (st *Staged) undoRewrite(fd, folder int, name string) error {
 	defer closeFD(kept)
 	return s.rewrite(fd, kept, st.expect.Size, Shape{Mode: st.expect.Mode, Mtime: st.expect.Mtime}, name)
 }
-
-// RedoInPlace finishes an InPlace placement that a crash interrupted: the file at p, if it is still inode ino, gets
-// the content at StagePath(seq). Another inode there is an error that wraps ErrChanged.
-func (s *Store) RedoInPlace(seq uint64, p RelPath, ino uint64, shape Shape) error {
-	return s.both("redo", p, func(folder, parent int, name string) error {
-		y := s.root.sys
-		fd, err := y.openRewrite(OpInOpen, parent, name)
-		if err != nil {
-			return goneOr(err)
-		}
-		defer closeFD(fd)
-		now, err := y.fstat(OpPin, fd, name)
-		if err != nil || now.Ino != ino || now.Kind != File {
-			return errors.Join(ErrChanged, err)
-		}
-		src, err := y.openFile(OpInOpen, folder, stageName(seq))
-		if err != nil {
-			return err
-		}
-		defer closeFD(src)
-		staged, err := y.fstat(OpStageStat, src, name)
-		if err != nil {
-			return err
-		}
-		return s.rewrite(fd, src, staged.Size, shape, name)
-	})
-}

@@ -156,10 +156,15 @@ func (s *Store) TakeBack(st *Staged) error {
 	if st.placing != Exchange {
 		return fmt.Errorf("take back %s: %w", st.path, ErrChanged)
 	}
-	return s.both("take back", st.path, func(folder, parent int, name string) error {
-		y, slot := s.root.sys, slotName(st.seq)
+	return s.TakeBackPlaced(st.seq, st.path, st.info)
+}
+
+// TakeBackPlaced is TakeBack for recovery, which knows of the staged file only how it looked. Its ctime does not count.
+func (s *Store) TakeBackPlaced(seq uint64, p RelPath, placed Info) error {
+	return s.both("take back", p, func(folder, parent int, name string) error {
+		y, slot := s.root.sys, slotName(seq)
 		now, err := y.lstat(OpTakeBack, parent, name)
-		if err != nil || !now.SameFile(st.info) {
+		if err != nil || !now.SameFile(placed) {
 			return errors.Join(ErrChanged, err)
 		}
 		if err := y.rename(OpTakeBack, folder, slot, parent, name, exchange); err != nil {
@@ -169,11 +174,11 @@ func (s *Store) TakeBack(st *Staged) error {
 		if err != nil {
 			return err
 		}
-		if !out.SameFile(st.info) {
+		if !out.SameFile(placed) {
 			return errors.Join(ErrChanged, y.rename(OpTakeBack, folder, slot, parent, name, exchange))
 		}
-		if out.Size != st.info.Size || out.Mtime != st.info.Mtime {
-			return fmt.Errorf("%w: an edit of the file taken back is kept at %s", ErrChanged, s.SlotPath(st.seq))
+		if out.Size != placed.Size || out.Mtime != placed.Mtime {
+			return fmt.Errorf("%w: an edit of the file taken back is kept at %s", ErrChanged, s.SlotPath(seq))
 		}
 		return s.drop(OpStageDrop, folder, slot)
 	})

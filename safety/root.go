@@ -74,6 +74,9 @@ func openRoot(dir string, s sys) (*Root, error) {
 	}, nil
 }
 
+// Before is the function that the root was opened with, for calls that are made beside it.
+func (r *Root) Before() Before { return r.sys.before }
+
 // Path is the real, absolute path that the root was opened at.
 func (r *Root) Path() string { return r.path }
 

@@ -55,6 +55,12 @@ const (
 	OpInFsync     Op = "IN_PLACE_FSYNC"
 	OpInUndo      Op = "IN_PLACE_UNDO"
 
+	OpJournalOpen  Op = "JOURNAL_OPEN"
+	OpJournalRead  Op = "JOURNAL_READ"
+	OpJournalWrite Op = "JOURNAL_WRITE"
+	OpJournalCut   Op = "JOURNAL_CUT"
+	OpJournalSync  Op = "JOURNAL_SYNC"
+
 	OpMarkerWrite Op = "MARKER_WRITE"
 	OpMarkerRead  Op = "MARKER_READ"
 	OpRemove      Op = "REMOVE"

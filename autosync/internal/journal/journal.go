@@ -11,9 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"io/fs"
 	"os"
+
+	"github.com/alca-mount/alca-mount/safety"
 )
 
 const (
@@ -23,33 +24,36 @@ const (
 
 // Journal is open for appending.
 type Journal struct {
-	file *os.File
+	file *file
+	at   int64        // where the next record goes: the end of what is whole
 	buf  bytes.Buffer // records appended since the last Flush
 }
 
 // Open opens or makes the journal at path, cuts a damaged tail, and hands each whole record to replay, in order.
 func Open[R any](path string, replay func(R) error) (*Journal, error) {
-	f, err := openRegular(path, os.O_RDWR|os.O_CREATE)
+	return OpenWith(path, nil, replay)
+}
+
+// OpenWith is Open with a function that sees, and may fail, every call that is made on the file; nil is none.
+func OpenWith[R any](path string, before safety.Before, replay func(R) error) (*Journal, error) {
+	f, err := openRegular(path, os.O_RDWR|os.O_CREATE, before)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	good, err := read(f, replay)
 	if err == nil {
-		err = f.Truncate(good)
-	}
-	if err == nil {
-		_, err = f.Seek(good, io.SeekStart)
+		err = f.cut(good)
 	}
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("open journal %s: %w", path, err)
 	}
-	return &Journal{file: f}, nil
+	return &Journal{file: f, at: good}, nil
 }
 
 // Read hands each whole record of the journal at path to replay; one that is not there has none.
 func Read[R any](path string, replay func(R) error) error {
-	f, err := openRegular(path, os.O_RDONLY)
+	f, err := openRegular(path, os.O_RDONLY, nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -63,27 +67,9 @@ func Read[R any](path string, replay func(R) error) error {
 	return nil
 }
 
-// openRegular opens a regular file and nothing else: what lies beside a mirror can be reached by the agent, and a FIFO
-// would be waited for, a link written through.
-func openRegular(path string, flags int) (*os.File, error) {
-	f, err := os.OpenFile(path, flags|notOthers, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", path)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
 // read returns the length of the whole records at the start of f.
-func read[R any](f *os.File, replay func(R) error) (int64, error) {
-	data, err := io.ReadAll(f)
+func read[R any](f *file, replay func(R) error) (int64, error) {
+	data, err := f.readAll()
 	if err != nil {
 		return 0, err
 	}
@@ -147,7 +133,7 @@ func (j *Journal) Flush(sync bool) error {
 	if !sync {
 		return nil
 	}
-	if err := datasync(j.file); err != nil {
+	if err := j.file.sync(); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	return nil
@@ -155,16 +141,12 @@ func (j *Journal) Flush(sync bool) error {
 
 // write puts the pending records at the end, or leaves the file as it was: half a record would hide all after it.
 func (j *Journal) write() error {
-	at, err := j.file.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return err
+	if err := j.file.writeAt(j.buf.Bytes(), j.at); err != nil {
+		return errors.Join(err, j.file.cut(j.at))
 	}
-	if _, err := j.file.WriteAt(j.buf.Bytes(), at); err != nil {
-		return errors.Join(err, j.file.Truncate(at))
-	}
-	_, err = j.file.Seek(int64(j.buf.Len()), io.SeekCurrent)
+	j.at += int64(j.buf.Len())
 	j.buf.Reset()
-	return err
+	return nil
 }
 
 // Close flushes and closes.
