@@ -291,7 +291,7 @@ func (l *launch) stands() bool {
 // close ends a session whose mirror is gone.
 func (l *launch) close() error {
 	closeErr := l.mirror.Close()
-	if l.res.Changes.Untouched() {
+	if l.res.Changes.Untouched() && !l.session.KeepsVersions() {
 		return errors.Join(closeErr, l.session.Remove(), l.session.Unlock())
 	}
 	l.session.Ended, l.session.State = time.Now(), mirror.SessionEnded

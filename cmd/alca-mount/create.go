@@ -51,6 +51,7 @@ func (a *app) create(ctx context.Context, flags *mirrorFlags) error {
 	if err != nil {
 		return err
 	}
+	tellBadEnds(o, state, where.project)
 	session, err := state.New(where.project, mirror.Record{Name: flags.name, Agent: flags.agent})
 	if err != nil {
 		return err

@@ -53,6 +53,7 @@ type jsonChanges struct {
 	Commits   []jsonBranch `json:"commits,omitempty"`
 	Pending   []listedPath `json:"pending_deletes"`
 	Excluded  []listedPath `json:"new_in_excluded,omitempty"`
+	Recovered []jsonNote   `json:"recovered,omitempty"`
 	Halted    string       `json:"halted,omitempty"`
 }
 
@@ -91,6 +92,7 @@ func changesJSON(c autosync.Changes) jsonChanges {
 		Commits:   branchesJSON(c.Commits),
 		Pending:   listPaths(c.PendingDelete),
 		Excluded:  listPaths(c.NewInExcluded),
+		Recovered: notes(c.Recovered),
 		Halted:    c.Halted,
 	}
 }

@@ -136,6 +136,7 @@ func (a *app) launchOptions(flags *runFlags, command []string) (launcher.Options
 	if err != nil {
 		return launcher.Options{}, nil, err
 	}
+	tellBadEnds(a.out(), state, where.project)
 	events, err := openEvents(flags.events)
 	if err != nil {
 		return launcher.Options{}, nil, err

@@ -60,6 +60,9 @@ func (a *app) takeSession(spec string) (*mirror.Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := refuseAlive(s); err != nil {
+		return nil, err
+	}
 	if err := s.Lock(); err != nil {
 		var held *safety.LockedError
 		if errors.As(err, &held) && held.Holder.PID != 0 {

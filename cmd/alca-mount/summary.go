@@ -57,6 +57,9 @@ func endBlocks(e ending) []endBlock {
 	if len(c.Commits) > 0 {
 		out = append(out, endBlock{head: commitHead(c), items: commitItems(c.Commits)})
 	}
+	if len(c.Recovered) > 0 {
+		out = append(out, endBlock{head: fmt.Sprintf("cut short by a crash: %d, settled:", len(c.Recovered)), items: noteItems(c.Recovered)})
+	}
 	list("conflicts: %d; the mirror's version is in the project, the other one is kept:", c.Conflicts)
 	list("refused: %d; the agent may not change these:", c.Refused)
 	list("held for your word: %d:", c.Held)

@@ -1,0 +1,72 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/launcher/internal/plain"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// Running lists the processes of a session's command that are still there, by pid: after a launch that was killed, say.
+// An error that wraps errors.ErrUnsupported means that it can't be told here.
+func Running(session string) ([]int, error) { return plain.Marked("ALCA_MOUNT_SESSION=" + session) }
+
+// Finish ends a session whose launch died, as the launch itself would have: it settles what was cut short, syncs for the
+// last time, sets aside what may not cross, and removes the mirror, or keeps it and says why. Of the options Events,
+// AfterSync and the Allow… count. The caller has the session's lock, which is given up with the mirror.
+func Finish(ctx context.Context, m *mirror.Mirror, opts Options) (Result, error) {
+	opts.Sync, opts.ShutdownContext = SyncExit, ctx
+	l := &launch{opts: opts, project: m.Session.Project, session: m.Session, mirror: m}
+	err := l.end()
+	return l.result(0), err
+}
+
+// Abandon ends a session whose launch died and brings nothing home: calls that were cut short in the project are
+// settled, then the mirror goes with all that is in it. Versions that were kept stay. The caller has the session's lock,
+// which is given up with the mirror.
+func Abandon(m *mirror.Mirror, opts Options) (Result, error) {
+	l := &launch{opts: opts, project: m.Session.Project, session: m.Session, mirror: m}
+	var err error
+	if l.res.Changes, err = autosync.Settle(m, l.syncOptions()); err != nil {
+		return l.result(ownFailure), errors.Join(fmt.Errorf("nothing was removed: %w", err), m.Close(), m.Session.Unlock())
+	}
+	err = l.cleanUp()
+	return l.result(0), err
+}
+
+// FinishRemoval ends a session whose mirror was being removed, or was never complete: all is synced, or there never was
+// any work. Versions that were kept stay. The caller has the session's lock, which is given up.
+func FinishRemoval(ctx context.Context, s *mirror.Session) error {
+	err := removeRest(ctx, s)
+	if err != nil && !(s.State == mirror.SessionBuilding && errors.Is(err, safety.ErrNoMarker)) { // not ours, or in our folder
+		return errors.Join(err, s.Unlock())
+	}
+	if s.State == mirror.SessionBuilding || !s.KeepsVersions() {
+		return errors.Join(s.Remove(), s.Unlock())
+	}
+	s.Ended, s.State, s.Kept = time.Now(), mirror.SessionEnded, false
+	return errors.Join(s.Save(), s.Unlock())
+}
+
+func removeRest(ctx context.Context, s *mirror.Session) error {
+	root, err := safety.OpenRoot(s.Mirror)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	err = safety.RemoveMirror(ctx, root, s.ID)
+	if errors.Is(err, safety.ErrNoMarker) && os.Remove(s.Mirror) == nil { // the marker goes last but for the directory
+		return nil
+	}
+	return err
+}
