@@ -65,6 +65,7 @@ func sorted(words []string) string {
 
 func TestDepthLeavesOlderSecretsBehind(t *testing.T) {
 	dir := deep(t)
+	git(t, dir, "gc", "-q") // all in one pack
 	mirror, err := shallowCopy(t, dir, 2, leftOutSecrets)
 	if err != nil {
 		t.Fatal(err)
