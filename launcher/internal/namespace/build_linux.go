@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -205,15 +204,10 @@ func (b *builder) hideSockets() error {
 		}
 		allowed = append(allowed, f)
 	}
-	done := map[string]bool{}
-	list := refuges(b.user)
-	sort.Slice(list, func(i, j int) bool { return list[i].path < list[j].path })
-	for _, r := range list {
-		p := resolve(r.path)
-		if p == "" || done[p] || p == "/" || slices.Contains(b.AllowSockets, p) {
+	for _, p := range places(refuges(b.user)) {
+		if slices.Contains(b.AllowSockets, p) {
 			continue
 		}
-		done[p] = true
 		if within(p, b.Project) {
 			b.facts.Warnings = append(b.facts.Warnings, p+" is not hidden, because the project lies in it: sockets there can be reached")
 			continue
@@ -228,6 +222,27 @@ func (b *builder) hideSockets() error {
 		}
 	}
 	return nil
+}
+
+// places are the real paths of refuges that are there, sorted.
+func places(list []refuge) []string {
+	var out []string
+	for _, r := range list {
+		if r.made {
+			_ = os.Mkdir(r.path, 0o700) // where it can't be made, nobody of ours can listen
+		}
+		paths := []string{r.path}
+		if r.all {
+			paths, _ = filepath.Glob(r.path)
+		}
+		for _, p := range paths {
+			if p = resolve(p); p != "" && p != "/" {
+				out = append(out, p)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func (b *builder) hideSocket(p string) error {

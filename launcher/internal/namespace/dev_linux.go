@@ -52,11 +52,12 @@ func (b *builder) devices() error {
 			return err
 		}
 	}
-	options := "newinstance,ptmxmode=0666,mode=0620"
-	if b.root {
-		options += ",gid=5"
+	const options = "newinstance,ptmxmode=0666,mode=0620"
+	err := unix.Mount("devpts", "/dev/pts", "devpts", nosuid, options+",gid=5")
+	if err == unix.EINVAL { // the group of terminals is not known in here
+		err = unix.Mount("devpts", "/dev/pts", "devpts", nosuid, options)
 	}
-	if err := unix.Mount("devpts", "/dev/pts", "devpts", nosuid, options); err != nil {
+	if err != nil {
 		return fmt.Errorf("mount terminals of our own: %w", err)
 	}
 	if err := tmpfs("/dev/shm", "mode=1777", 0); err != nil {

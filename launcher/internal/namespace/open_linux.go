@@ -123,7 +123,7 @@ func cloneAttr(noNetwork bool) (*syscall.SysProcAttr, error) {
 	if attr.GidMappings, err = ownMap("/proc/self/gid_map"); err != nil {
 		return nil, err
 	}
-	attr.GidMappingsEnableSetgroups = true
+	attr.GidMappingsEnableSetgroups = readSetting("/proc/self/setgroups") != "deny" // once denied, for all below
 	return attr, nil
 }
 

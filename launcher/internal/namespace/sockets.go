@@ -17,6 +17,7 @@ type user struct {
 type refuge struct {
 	path string
 	made bool // made where it is missing, before a program outside makes it and listens there
+	all  bool // path is a pattern of filepath.Glob's
 }
 
 // refuges are hidden by themselves: who reaches one of these sockets has a process outside do the reading.
@@ -29,8 +30,9 @@ func refuges(u user) []refuge {
 	list := []refuge{
 		{path: "/run/user/" + id},
 		{path: path.Join(tmux, "tmux-"+id), made: true}, {path: "/tmp/tmux-" + id, made: true},
+		{path: "/tmp/tmux-*", all: true}, // our user may have another number outside
 		{path: "/run/screen"}, {path: "/var/run/screen"}, {path: "/tmp/screens"}, {path: "/tmp/uscreens"},
-		{path: "/tmp/zellij-" + id, made: true},
+		{path: "/tmp/zellij-*", all: true},
 		{path: "/tmp/.X11-unix"},
 		{path: "/run/docker.sock"}, {path: "/run/docker"}, {path: "/run/podman"}, {path: "/run/containerd"}, {path: "/run/crio"},
 		{path: "/run/snapd.socket"}, {path: "/run/libvirt"}, {path: "/run/incus"},
