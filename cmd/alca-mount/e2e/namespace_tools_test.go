@@ -1,0 +1,238 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestNamespaceIsTheProjectsOwnPath(t *testing.T) {
+	w := confined(t, "a.txt=a", "sub/b.txt=b")
+	r := w.expect(0, "-q", "--isolation", "namespace", "--", "sh", "-c", `pwd; echo "$PWD"; cat "$ALCA_MOUNT_PROJECT/a.txt"; echo "$ALCA_MOUNT"; echo new > new.txt`)
+	if want := w.project + "\n" + w.project + "\na\n1\n"; r.stdout != want {
+		t.Errorf("got %q, want %q", r.stdout, want)
+	}
+	if got := read(t, filepath.Join(w.project, "new.txt")); got != "new\n" {
+		t.Errorf("new.txt = %q", got)
+	}
+	r = w.expect(0, "-q", "-C", filepath.Join(w.project, "sub"), "--isolation", "namespace", "--", "pwd")
+	if r.stdout != w.project+"/sub\n" {
+		t.Errorf("in a subdirectory: %v", r)
+	}
+}
+
+func TestNamespaceKeepsExitCodesAndSignals(t *testing.T) {
+	w := confined(t, "a=1", "plain=not a program", "script!755=echo ran $1")
+	for _, c := range []struct {
+		code int
+		argv []string
+	}{
+		{7, []string{"sh", "-c", "exit 7"}},
+		{137, []string{"sh", "-c", "kill -9 $$"}},
+		{143, []string{"sh", "-c", "kill $$"}},
+		{127, []string{"no-such-command-here"}},
+		{127, []string{"./nothing"}},
+		{126, []string{"./plain"}},
+		{126, []string{"./"}},
+	} {
+		if r := w.run(append([]string{"-q", "--isolation", "namespace", "--"}, c.argv...)...); r.code != c.code {
+			t.Errorf("%q: want exit %d, got %v", c.argv, c.code, r)
+		}
+	}
+	if r := w.expect(0, "-q", "--isolation", "namespace", "--", "./script", "well"); r.stdout != "ran well\n" {
+		t.Errorf("a script without an interpreter line: %v", r)
+	}
+	_, wait := w.gated()
+	run := w.start("-q", "--isolation", "namespace", "--", "sh", "-c", "trap 'echo got; exit 9' TERM; "+wait)
+	w.appears(filepath.Join(w.dir, "at"))
+	run.signal(syscall.SIGTERM)
+	if r := run.wait(); r.code != 9 || r.stdout != "got\n" {
+		t.Errorf("TERM: %v", r)
+	}
+}
+
+// What CMD leaves behind ends before the last sync, also when it has moved into a session of its own; and nothing outlives us.
+func TestNamespaceEndsWhatIsLeft(t *testing.T) {
+	w := confined(t, "a=1")
+	script := `setsid sh -c 'trap "" TERM HUP; while :; do date > late; sleep 0.01; done' >/dev/null 2>&1 & sleep 0.1`
+	w.expect(0, "-q", "--isolation", "namespace", "--grace", "100ms", "--", "sh", "-c", script)
+	was := read(t, filepath.Join(w.project, "late"))
+	w.noMirrorLeft()
+	if now := read(t, filepath.Join(w.project, "late")); now != was {
+		t.Errorf("somebody still writes: %q, then %q", was, now)
+	}
+	mark := fmt.Sprintf("%d", 100000+os.Getpid())
+	_, wait := w.gated()
+	run := w.start("-q", "--isolation", "namespace", "--", "sh", "-c", "sleep "+mark+" & "+wait)
+	w.appears(filepath.Join(w.dir, "at"))
+	run.signal(syscall.SIGKILL)
+	run.wait()
+	w.until("the end of all processes", func() bool {
+		return len(w.tool([]int{0, 1}, "pgrep", "-f", "^sleep "+mark+"$")) == 0
+	})
+}
+
+func TestNamespaceHidesWhatIsAskedFor(t *testing.T) {
+	w := confined(t, "a=1")
+	write(t, filepath.Join(w.home, ".ssh/id"), secret)
+	write(t, filepath.Join(w.home, "token"), secret)
+	r := w.expect(0, "-q", "--isolation", "namespace", "--hide", filepath.Join(w.home, ".ssh"), "--hide", filepath.Join(w.home, "token"), "--no-network", "--",
+		"sh", "-c", `cat ~/.ssh/id ~/token 2>/dev/null; ls /sys/class/net 2>/dev/null >/dev/null; cut -d: -f1 /proc/net/dev | tail -n +3 | tr -d ' '`)
+	if strings.Contains(r.stdout, secret) || strings.TrimSpace(r.stdout) != "lo" {
+		t.Errorf("want nothing but the loopback interface: %v", r)
+	}
+	w.expect(125, "--isolation", "none", "--no-network", "--", "true")
+	w.expect(125, "--isolation", "namespace", "--hide", filepath.Join(w.home, "absent"), "--", "true")
+}
+
+func TestNamespaceConfinesWrites(t *testing.T) {
+	w := confined(t, "a=1")
+	must(t, os.Mkdir(filepath.Join(w.home, ".claude"), 0o755))
+	w.env = slices.DeleteFunc(w.env, func(e string) bool { return strings.HasPrefix(e, "TMPDIR=") })
+	w.watchOutside()
+	r := w.run("-q", "--isolation", "namespace", "--confine-writes", "--", "sh", "-c",
+		`echo 1 > ~/.bashrc; echo 1 > "$OUTSIDE/target.txt"; rm "$OUTSIDE/target.txt"; echo own > ~/.claude/x && echo in > b && mkdir d && mv b d/ && echo null > /dev/null && mktemp`)
+	if r.code == 125 && strings.Contains(r.stderr, "Landlock") {
+		t.Skip(r.stderr)
+	}
+	if r.code != 0 || read(t, filepath.Join(w.project, "d/b")) != "in\n" || read(t, filepath.Join(w.home, ".claude/x")) != "own\n" {
+		t.Error(r)
+	}
+	os.Remove(strings.TrimSpace(r.stdout))
+	if _, err := os.Lstat(filepath.Join(w.home, ".bashrc")); err == nil && strings.HasPrefix(w.home, "/tmp/") == false {
+		t.Error("~/.bashrc was written")
+	}
+	if !strings.HasPrefix(w.outside, "/tmp/") {
+		w.outsideUntouched()
+	}
+}
+
+func TestNamespaceAllowsASocket(t *testing.T) {
+	w := confined(t, "a=1")
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("needs python3")
+	}
+	dir := filepath.Join(w.dir, "run")
+	must(t, os.Mkdir(dir, 0o700))
+	oracle(t, filepath.Join(dir, "s"))
+	w.env = append(w.env, "XDG_RUNTIME_DIR="+dir)
+	ask := []string{"python3", "-c", `import socket,os; s=socket.socket(socket.AF_UNIX); s.connect(os.environ["XDG_RUNTIME_DIR"]+"/s"); print(s.recv(99))`}
+	if r := w.run(append([]string{"-q", "--isolation", "namespace", "--"}, ask...)...); r.code == 0 {
+		t.Errorf("the socket is not hidden: %v", r)
+	}
+	r := w.expect(0, append([]string{"-q", "--isolation", "namespace", "--allow-socket", dir + "/s", "--"}, ask...)...)
+	if !strings.Contains(r.stdout, secret) {
+		t.Errorf("the socket that was allowed does not answer: %v", r)
+	}
+}
+
+// Where there are no user namespaces, auto says so in a line and goes on, and namespace refuses.
+func TestNamespaceRefusedSaysWhy(t *testing.T) {
+	root(t)
+	w := confined(t, "a=1")
+	// The limit counts for the user namespace that we make for the purpose.
+	w.prefix = []string{"unshare", "-Urm", "sh", "-c", `echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"`, "sh"}
+	r := w.expect(125, "--isolation", "namespace", "--", "touch", "ran")
+	if !strings.Contains(r.stderr, "sysctl -w user.max_user_namespaces") || strings.Count(r.stderr, "\n") != 1 {
+		t.Errorf("want one line that says how to allow it: %v", r)
+	}
+	if _, err := os.Lstat(filepath.Join(w.project, "ran")); err == nil {
+		t.Error("CMD ran")
+	}
+	w.noMirrorLeft()
+}
+
+// The terminal is CMD's own: known by its name, with a shell's job control for programs that stop themselves.
+func TestNamespaceTerminal(t *testing.T) {
+	w := confined(t, "a=1")
+	if _, err := exec.LookPath("tmux"); err != nil {
+		t.Skip("needs tmux")
+	}
+	name := fmt.Sprintf("alca-mount-term-%d", os.Getpid())
+	tmux := func(args ...string) string {
+		return w.tool([]int{0, 1}, "tmux", append([]string{"-L", name, "-f", "/dev/null"}, args...)...)
+	}
+	env := []string{"new-session", "-d", "-x", "90", "-y", "30"}
+	for _, e := range w.env {
+		env = append(env, "-e", e)
+	}
+	tmux(append(env, "-c", w.project, "bash", "--norc", "--noprofile")...)
+	t.Cleanup(func() { tmux("kill-server") })
+	screen := func() string { return tmux("capture-pane", "-p") }
+	shows := func(what string) {
+		t.Helper()
+		for end := time.Now().Add(patience); !strings.Contains(screen(), what); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("no %q on the screen:\n%s", what, screen())
+			}
+		}
+	}
+	typed := func(keys ...string) { tmux(append([]string{"send-keys"}, keys...)...) }
+	typed("PS1='outside> '; clear", "Enter")
+	shows("outside>")
+	typed(binary+" -q --isolation namespace -- bash --norc --noprofile", "Enter")
+	shows("bash")
+	typed("PS1='in''side> '; clear; tty; stty size", "Enter")
+	shows("/dev/pts/")
+	shows("30 90")
+	tmux("resize-window", "-x", "77", "-y", "25")
+	typed("clear; stty size", "Enter")
+	shows("25 77")
+	typed("clear; sh -c 'echo sl\"\"eeps; exec sleep 1000'", "Enter")
+	shows("sleeps")
+	typed("C-c")
+	typed("echo code $?", "Enter")
+	shows("code 130")
+	typed("clear; sh -c 'echo st\"\"ill; exec sleep 999'", "Enter")
+	shows("still")
+	typed("C-z")
+	shows("Stopped")
+	typed("clear; kill %1; exit", "Enter", "exit", "Enter")
+	shows("outside>")
+
+	// less cleans up and stops itself: our shell has to see it, and fg has to bring it back.
+	write(t, filepath.Join(w.project, "page"), strings.Repeat("a line of text\n", 200))
+	typed("clear; "+binary+" -q --isolation namespace -- less page", "Enter")
+	shows("a line of text")
+	typed("C-z")
+	shows("Stopped")
+	typed("clear; fg", "Enter")
+	shows("a line of text")
+	typed("q")
+	shows("outside>")
+
+	typed("clear; "+binary+" -q --isolation namespace -- sh -c 'stty raw -echo; kill -9 $$'; echo 'en'ded $?", "Enter")
+	shows("ended 137")
+	typed("clear; stty -a | grep -c ' icanon'", "Enter")
+	shows("1\n")
+}
+
+// TestNamespaceStartsFast allows much more than what is meant, because the machine may be busy.
+func TestNamespaceStartsFast(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a measurement")
+	}
+	w := confined(t, "a=1", ".agentreadonly=a")
+	least := func(isolation string) time.Duration {
+		best := time.Hour
+		for range count(5, 30) {
+			began := time.Now()
+			w.expect(0, "-q", "--isolation", isolation, "--", "true")
+			best = min(best, time.Since(began))
+		}
+		return best
+	}
+	plain, namespace := least("none"), least("namespace")
+	t.Logf("plain %v, namespace %v", plain, namespace)
+	if namespace > plain+300*time.Millisecond {
+		t.Errorf("a namespace takes %v more", namespace-plain)
+	}
+}
