@@ -102,6 +102,7 @@ type Options struct {
 	Final           bool // the mirror goes after this: what may not cross is moved out of it, unless something failed
 	AllowMassDelete bool
 	AllowGuarded    bool
+	Approved        bool            // the user said so: nothing is held that a word of the user's can let pass
 	Guarded         *dotfiles.Guard // changes of these wait for the user's word; nil: dotfiles.GuardedDefault
 	Shield          Shield          // protects what is read-only in the mirror while CMD runs; nil: mode bits do
 	Events          func(Event)     // called in order, from one goroutine at a time; nil: none

@@ -35,6 +35,8 @@ type engine struct {
 	left     map[safety.RelPath]bool        // refused versions that still lie in the mirror
 	again    []PathNote                     // what changed under our hands: to be looked at again
 
+	discarded map[safety.RelPath]bool // of Discard: what the project's version is put back over; nil: this is none
+
 	displaced []displacedFile // still open for writing when they were displaced
 
 	keptTimes map[string]int // by folder and path: where to begin to look for a free place

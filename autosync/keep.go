@@ -19,6 +19,7 @@ const (
 	heldFolder      = "held"
 	orphansFolder   = "orphans"
 	gitFolder       = "git"
+	discardedFolder = "discarded"
 )
 
 // settleDisplaced decides where a version that a step took out of a side stays, and returns the place; "" when the same
@@ -42,7 +43,7 @@ func (e *engine) settleDisplaced(s step, seq uint64, d safety.Displaced) string 
 		e.keepStray(s, seq, d)
 		return ""
 	case s.keep == keepRefused:
-		return e.moveSlot(s.side, seq, refusedFolder, s.path)
+		return e.moveSlot(s.side, seq, e.refusedInto(s.path), s.path)
 	}
 	e.drops = append(e.drops, slot{s.side, seq})
 	return ""
@@ -146,6 +147,14 @@ func (e *engine) noteConflict(p safety.RelPath, d safety.Displaced, kept string)
 	e.emit(Conflict, p, ToProject, why, kept)
 }
 
+// refusedInto is the folder for a version of the agent's that gives way.
+func (e *engine) refusedInto(p safety.RelPath) string {
+	if e.discarded[p] {
+		return discardedFolder
+	}
+	return refusedFolder
+}
+
 func (e *engine) noteRefused(p safety.RelPath, why, kept string) {
 	e.changes.Refused = append(e.changes.Refused, PathNote{Path: p, Why: why, Kept: kept})
 	e.emit(Refused, p, 0, why, kept)
@@ -159,7 +168,11 @@ func (e *engine) report(s step, kept string) {
 	if s.side == mirror.MirrorSide {
 		e.changes.ToMirror = append(e.changes.ToMirror, s.path)
 		if s.action == RestoreMirror || s.keep == keepRefused {
-			e.noteRefused(s.path, "read-only: the project's version was put back", kept)
+			why := "read-only: the project's version was put back"
+			if e.discarded[s.path] {
+				why = "discarded: the project's version was put back"
+			}
+			e.noteRefused(s.path, why, kept)
 			return
 		}
 		e.emit(Synced, s.path, ToMirror, s.action.String(), "")

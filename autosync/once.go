@@ -109,12 +109,15 @@ func (e *engine) look(ctx context.Context) (plan, error) {
 		return plan{}, err
 	}
 	e.view = v
-	if err := v.checkEmptied(e.m.Base.Len(), e.opts.AllowMassDelete); err != nil {
+	if err := v.checkEmptied(e.m.Base.Len(), e.opts.AllowMassDelete || e.opts.Approved); err != nil {
 		return plan{}, err
 	}
 	l := limitsFor(e.opts, v.startFiles)
 	if e.remembers != nil {
 		e.remembers(v, &l)
+	}
+	if e.discarded != nil {
+		e.turnDown(v)
 	}
 	pl := makePlan(v.looks, l)
 	pl.orphans = newOrphans(ctx, e.m, pl.orphans)
@@ -152,7 +155,7 @@ func (e *engine) halt(err error) error {
 }
 
 func limitsFor(o Options, startFiles int) limits {
-	l := limits{deletes: o.Deletes, toMirror: !o.OnlyToProject, allowMassDelete: o.AllowMassDelete, startFiles: startFiles}
+	l := limits{deletes: o.Deletes, toMirror: !o.OnlyToProject, allowMassDelete: o.AllowMassDelete || o.Approved, approved: o.Approved, startFiles: startFiles}
 	if len(o.Paths) > 0 {
 		l.selected = func(p safety.RelPath) bool {
 			return slices.ContainsFunc(o.Paths, func(dir safety.RelPath) bool { return p.In(dir) })
@@ -164,7 +167,9 @@ func limitsFor(o Options, startFiles int) limits {
 // adoptNotes takes over what a plan only reports.
 func (c *Changes) adoptNotes(pl plan, trouble []PathNote) {
 	c.Held, c.Orphans, c.PendingDelete = pl.held, pl.orphans, paths(pl.pending)
-	c.Refused = append(slices.DeleteFunc(c.Refused, func(n PathNote) bool { return n.Kept == "" && !strings.HasPrefix(n.Why, "read-only: the") }), pl.refused...)
+	c.Refused = append(slices.DeleteFunc(c.Refused, func(n PathNote) bool {
+		return n.Kept == "" && !strings.HasPrefix(n.Why, "read-only: the") && !strings.HasPrefix(n.Why, "discarded: ")
+	}), pl.refused...)
 	c.Failed = slices.Clone(trouble)
 }
 
@@ -219,15 +224,7 @@ func newInExcluded(m *mirror.Mirror) []safety.RelPath {
 
 // preview says what Once would do.
 func preview(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, error) {
-	unfinished, err := foresight(m)
-	if err != nil {
-		return Changes{}, err
-	}
-	g, err := newGuard(m, opts)
-	if err != nil {
-		return Changes{}, err
-	}
-	v, err := lookAround(ctx, m, g)
+	v, pl, unfinished, err := foresee(ctx, m, opts)
 	if err != nil {
 		return Changes{}, err
 	}
@@ -236,7 +233,6 @@ func preview(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, erro
 		c.Halted = err.Error()
 		return c, err
 	}
-	pl := makePlan(v.looks, limitsFor(opts, v.startFiles))
 	pl.orphans = newOrphans(ctx, m, pl.orphans)
 	c.adoptNotes(pl, slices.Concat(v.trouble, v.again))
 	for _, s := range slices.Concat(pl.clear, pl.put, pl.remove) {

@@ -24,6 +24,7 @@ type limits struct {
 	deletes         bool // carry deletions into the project
 	toMirror        bool // change the mirror as well
 	allowMassDelete bool
+	approved        bool                      // deletions of what was moved to where nothing crosses from pass, too
 	startFiles      int                       // files in the base when the session started
 	gone            int                       // of these, deleted in the project by passes before
 	selected        func(safety.RelPath) bool // nil: all paths
@@ -196,7 +197,7 @@ func holdDeletes(outcomes []outcome, l limits) {
 		switch {
 		case !l.deletes:
 			o.fix("deleted in the mirror", standPending)
-		case o.stranded:
+		case o.stranded && !l.approved:
 			o.hold("moved to "+o.movedTo.String()+", which does not cross", HoldMoved)
 		case o.guarded != "" && o.base.Kind != safety.Directory: // what is in one holds it
 			o.hold(o.guarded, HoldGuarded)

@@ -106,7 +106,8 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.BoolVar(&a.noColor, "no-color", false, "no colours (as NO_COLOR)")
 	flags.BoolP("yes", "y", false, "take the offered choice at prompts")
 	root.AddCommand(
-		a.namedRunCommand(), a.createCommand(), a.syncCommand(), a.watchCommand(), a.undoCommand(), a.rmCommand(), a.recoverCommand(), a.lsCommand(),
+		a.namedRunCommand(), a.createCommand(), a.syncCommand(), a.watchCommand(), a.diffCommand(), a.applyCommand(),
+		a.discardCommand(), a.undoCommand(), a.rmCommand(), a.recoverCommand(), a.lsCommand(),
 		a.explainCommand(), a.configCommand(), a.allowCommand(), a.versionCommand(), a.completionCommand(), a.manCommand(),
 		a.orphansCommand(),
 	)

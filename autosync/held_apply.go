@@ -1,0 +1,197 @@
+package autosync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// ApplyHeld brings home what is held, at the paths (nil: everywhere), in a session whose mirror is gone. What it does is a
+// session of its own, as an undo is, and can be undone: its id is returned, "" where nothing was done. A deletion of what
+// the user changed since stays held; a version that comes over the user's newer one wins, and the user's is kept.
+// The caller has the session's lock.
+func ApplyHeld(ctx context.Context, state *mirror.StateDir, s *mirror.Session, paths []safety.RelPath) (session string, changes Changes, err error) {
+	if err := settleUndos(state, s.Project); err != nil {
+		return "", Changes{}, err
+	}
+	held, err := ReadHeld(s.Dir())
+	if err != nil {
+		return "", Changes{}, err
+	}
+	u := &undoing{of: s, touched: map[safety.RelPath]*touchedDir{}, stay: map[safety.RelPath]bool{}}
+	if u.policy, err = dotfiles.New(s.Rules); err != nil {
+		return "", Changes{}, err
+	}
+	if u.places, err = findVersions(state, s, nil); err != nil {
+		return "", Changes{}, err
+	}
+	if u.project, err = safety.OpenRoot(s.Project); err != nil {
+		return "", Changes{}, errors.Join(err, u.places.close())
+	}
+	defer u.close()
+	if err := u.planHeld(ctx, held, limitsFor(Options{Paths: paths}, 0).selected); err != nil {
+		return "", Changes{}, err
+	}
+	if len(u.steps) > 0 {
+		if err := u.begin(state, s); err != nil {
+			return "", Changes{}, err
+		}
+		err = errors.Join(u.run(ctx), u.end())
+	}
+	out := u.result()
+	return out.Session, heldChanges(out), errors.Join(err, dropHeld(s, held, slices.Concat(out.Restored, out.Removed)))
+}
+
+func heldChanges(out Undone) Changes {
+	c := Changes{ToProject: out.Restored, Held: out.Left, Conflicts: out.Kept, Failed: out.Failed}
+	for _, p := range out.Removed {
+		c.Deleted = append(c.Deleted, PathNote{Path: p})
+	}
+	return c
+}
+
+// dropHeld takes what is settled off the list.
+func dropHeld(s *mirror.Session, held []HeldChange, settled []safety.RelPath) error {
+	if len(settled) == 0 {
+		return nil
+	}
+	gone := map[safety.RelPath]bool{}
+	for _, p := range settled {
+		gone[p] = true
+	}
+	return WriteHeld(s.Dir(), slices.DeleteFunc(held, func(h HeldChange) bool { return gone[h.Path] }))
+}
+
+func (u *undoing) planHeld(ctx context.Context, held []HeldChange, selected func(safety.RelPath) bool) error {
+	base, err := baseOf(u.of)
+	if err != nil {
+		return err
+	}
+	for _, h := range held {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if selected == nil || selected(h.Path) {
+			u.considerHeld(ctx, h, base.Get(h.Path))
+		}
+	}
+	return nil
+}
+
+// baseOf is what both sides agreed on last.
+func baseOf(s *mirror.Session) (*mirror.Base, error) {
+	base, err := mirror.ReadBase(filepath.Join(s.Dir(), "base"))
+	if err != nil {
+		return nil, err
+	}
+	records, err := readRecords(s)
+	h := newHistory()
+	for _, r := range records {
+		h.replay(base, r)
+	}
+	return base, err
+}
+
+func (u *undoing) considerHeld(ctx context.Context, h HeldChange, agreed mirror.Entry) {
+	now, err := u.project.Lstat(h.Path)
+	// The step is written as an undo's would be: what is held is what comes back, what is there is what goes.
+	c := changed{path: h.Path, before: former{stamp: mirror.Stamp{Kind: h.Version.Kind}, kept: h.Kept}}
+	c.after = mirror.Entry{State: h.Base, Project: agreed.Project}
+	var same bool
+	if err == nil && !u.mayTouch(c, now) {
+		err = errors.New("it is not the agent's to write: left alone")
+	}
+	if err == nil {
+		same, err = isAsLeft(ctx, u.project, c, now)
+	}
+	s := undoStep{changed: c, now: now, gone: now.Kind == safety.Absent, user: !same && now.Kind != safety.Absent}
+	switch {
+	case err != nil:
+		u.fail(h.Path, err)
+	case h.Version.Absent():
+		u.considerHeldDeletion(s, same)
+	case u.places.in(u.of, h.Kept).root == nil:
+		u.fail(h.Path, fmt.Errorf("it is not kept any more: %s", h.Kept))
+	case h.Version.Kind == safety.Directory && now.Kind == safety.Directory:
+		u.noteDone(undoStep{changed: c, fate: fateBring})
+	case now.Kind == safety.Directory:
+		u.leave(h.Path, "a directory is there")
+	case now.Kind == safety.Absent:
+		s.fate = fateBring
+		u.steps = append(u.steps, s)
+	default:
+		s.fate = fateSwap
+		u.steps = append(u.steps, s)
+	}
+}
+
+func (u *undoing) considerHeldDeletion(s undoStep, same bool) {
+	switch {
+	case s.gone:
+		u.out.Removed = append(u.out.Removed, s.path) // by the user meanwhile
+	case !same:
+		u.leave(s.path, "changed since: not deleted")
+	default:
+		s.fate = fateTake
+		u.steps = append(u.steps, s)
+	}
+}
+
+// DiscardHeld turns down what is held, at the paths (nil: everywhere), in a session whose mirror is gone. The versions are
+// kept in another folder of the session. The caller has the session's lock.
+func DiscardHeld(ctx context.Context, s *mirror.Session, paths []safety.RelPath) ([]PathNote, error) {
+	held, err := ReadHeld(s.Dir())
+	if err != nil {
+		return nil, err
+	}
+	root, err := safety.OpenRoot(s.Dir())
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	selected := limitsFor(Options{Paths: paths}, 0).selected
+	var done []PathNote
+	var settled []safety.RelPath
+	for _, h := range held {
+		if selected != nil && !selected(h.Path) {
+			continue
+		}
+		kept, err := moveHeld(ctx, root, s.Dir(), h)
+		if err != nil {
+			return done, errors.Join(err, dropHeld(s, held, settled))
+		}
+		done, settled = append(done, PathNote{Path: h.Path, Kept: kept}), append(settled, h.Path)
+	}
+	return done, dropHeld(s, held, settled)
+}
+
+func moveHeld(ctx context.Context, root *safety.Root, dir string, h HeldChange) (string, error) {
+	from := relativeTo(dir, h.Kept)
+	if h.Kept == "" {
+		return "", nil
+	}
+	if info, err := root.Lstat(from); err != nil || info.Kind == safety.Absent {
+		return "", err // it went with a directory above it
+	}
+	top := safety.RelPath(discardedFolder)
+	for n := 2; ; n++ {
+		to := top + "/" + h.Path
+		err := root.MkdirAll(to.Dir(), 0o700)
+		if err == nil {
+			err = root.MoveOut(ctx, from, root, to)
+		}
+		if err == nil {
+			return filepath.Join(dir, filepath.FromSlash(string(to))), nil
+		}
+		if n > 100 {
+			return "", err
+		}
+		top = safety.RelPath(fmt.Sprintf("%s~%d", discardedFolder, n))
+	}
+}
