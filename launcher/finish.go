@@ -19,10 +19,10 @@ import (
 func Running(session string) ([]int, error) { return plain.Marked("ALCA_MOUNT_SESSION=" + session) }
 
 // Finish ends a session whose launch died, as the launch itself would have: it settles what was cut short, syncs for the
-// last time, sets aside what may not cross, and removes the mirror, or keeps it and says why. Of the options Events,
+// last time, sets aside what may not cross, and removes the mirror, or keeps it: that was asked for, or had to be. Of the options Events,
 // AfterSync and the Allow… count. The caller has the session's lock, which is given up with the mirror.
 func Finish(ctx context.Context, m *mirror.Mirror, opts Options) (Result, error) {
-	opts.Sync, opts.ShutdownContext = SyncExit, ctx
+	opts.Sync, opts.ShutdownContext, opts.Keep = SyncExit, ctx, m.Session.Keep
 	l := &launch{opts: opts, project: m.Session.Project, session: m.Session, mirror: m}
 	err := l.end()
 	return l.result(0), err

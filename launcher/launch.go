@@ -58,6 +58,7 @@ type launch struct {
 	runtime runtime
 	place   place
 	syncer  *autosync.Syncer // under SyncLive
+	warm    *warm            // on the mirror of a kept session; else nil
 	res     Result
 }
 
@@ -118,9 +119,15 @@ func supported(opts Options) error {
 // build makes the session and the mirror.
 func (l *launch) build(ctx context.Context) error {
 	o := l.opts
-	var err error
+	kept, err := l.findKept()
+	if err != nil {
+		return err
+	}
+	if kept != nil {
+		return l.takeUp(ctx, kept)
+	}
 	l.session, err = l.state.New(l.project, mirror.Record{
-		Name: o.Name, Agent: o.Agent, Command: o.Command, Rules: l.policy.Rules(),
+		Name: o.Name, Agent: o.Agent, Command: o.Command, Rules: l.policy.Rules(), Keep: o.Keep,
 		Population: o.Population, Git: o.Git, Links: o.Links,
 	})
 	if err != nil {
@@ -137,6 +144,9 @@ func (l *launch) build(ctx context.Context) error {
 func (l *launch) abandon() error {
 	if l.session == nil {
 		return nil
+	}
+	if l.warm != nil {
+		return l.putDown()
 	}
 	return errors.Join(l.session.Remove(), l.session.Unlock())
 }
@@ -201,6 +211,7 @@ func (l *launch) announce() {
 		Session: l.session.ID, Name: l.opts.Name, Mirror: l.mirror.Root.Path(), Built: l.mirror.Built,
 		Isolation: l.place.isolation, Fallback: l.place.fallback, Enforced: l.place.enforced, Warnings: l.place.warnings,
 	}
+	l.warm.tell(&start)
 	for _, w := range l.policy.Warnings() {
 		start.Warnings = append(start.Warnings, fmt.Sprintf("%s:%d: %s", w.Source, w.Line, w.Text))
 	}
@@ -221,6 +232,7 @@ func (l *launch) event(t autosync.EventType, reason string) {
 // end syncs for the last time and cleans up. An error is a sync or clean-up that did not come to its end.
 func (l *launch) end() error {
 	syncErr := l.lastSync()
+	l.res.Changes = l.warm.with(l.res.Changes)
 	if l.opts.AfterSync != nil {
 		l.opts.AfterSync(l.res.Changes)
 	}

@@ -92,6 +92,7 @@ type Start struct {
 	Name      string
 	Mirror    string
 	Built     mirror.Built
+	Warm      *autosync.Changes // on a kept session's mirror: what was carried since it was left; nothing was built
 	Isolation Isolation
 	Fallback  string   // under IsolationAuto, why it is no stronger one
 	Enforced  []string // what the launch enforces, e.g. "hidden: absent", "read-only: mode bits only"

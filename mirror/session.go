@@ -28,7 +28,8 @@ type Record struct {
 	Created    time.Time       `json:"created"`
 	Ended      time.Time       `json:"ended,omitzero"`
 	Kept       bool            `json:"kept,omitempty"`
-	State      string          `json:"state"` // "building", "ready", "ended"
+	Keep       bool            `json:"keep,omitempty"` // of a running session: it is to be kept at the end
+	State      string          `json:"state"`          // "building", "ready", "ended"
 	Rules      dotfiles.Rules  `json:"rules"`
 	Population Population      `json:"population"`
 	Git        GitMode         `json:"git"`

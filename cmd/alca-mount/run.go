@@ -214,7 +214,11 @@ func tellStart(o *output, s launcher.Start, flags *runFlags, took time.Duration)
 	if s.Name != "" {
 		session += " (" + s.Name + ")"
 	}
-	o.say("%s · session %s · %s", builtText(s.Built), session, humanTime(took))
+	what := builtText(s.Built)
+	if s.Warm != nil {
+		what = fmt.Sprintf("kept mirror taken up: %d to the mirror, %d to the project, %d deleted there", len(s.Warm.ToMirror), len(s.Warm.ToProject), len(s.Warm.Deleted))
+	}
+	o.say("%s · session %s · %s", what, session, humanTime(took))
 	for _, w := range s.Warnings {
 		o.warn("%s", oneLine(w))
 	}

@@ -1,0 +1,142 @@
+package launcher
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/mirror"
+)
+
+// warm is a launch on the mirror of a session that was kept: nothing is built, and only what changed since is carried.
+type warm struct {
+	changes autosync.Changes // what was carried before CMD started
+	then    mirror.Record    // the session as it was found
+	rules   bool             // the rules of now are not those that it was made with
+}
+
+// findKept returns the session of the project that goes by the launch's name and was kept; nil: there is none. One
+// that runs, or that ended badly, is an error.
+func (l *launch) findKept() (*mirror.Session, error) {
+	if l.opts.Name == "" {
+		return nil, nil
+	}
+	all, err := l.state.List(l.project)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range all {
+		if s.Name != l.opts.Name || s.Damaged != nil {
+			continue
+		}
+		if holder, err := s.Holder(); err == nil && holder.PID > 0 {
+			return nil, fmt.Errorf("session %s (%s) is in use by process %d", s.ID, s.Name, holder.PID)
+		}
+		if s.EndedBadly() {
+			return nil, fmt.Errorf("session %s (%s) ended badly: alca-mount recover %[1]s tells what it holds", s.ID, s.Name)
+		}
+		if _, err := os.Lstat(s.Mirror); s.Kept && err == nil {
+			return s, nil
+		}
+	}
+	return nil, nil
+}
+
+// takeUp opens a kept session's mirror and brings both sides into step. It counts as running, and as having ended badly
+// when we die, until it is kept again.
+func (l *launch) takeUp(ctx context.Context, s *mirror.Session) error {
+	if dir := l.opts.Mirror; dir != "" && filepath.Clean(dir) != s.Mirror {
+		return fmt.Errorf("session %s (%s) has its mirror in %s: leave --mirror-dir out", s.ID, s.Name, s.Mirror)
+	}
+	if err := s.Lock(); err != nil {
+		return err
+	}
+	l.session, l.warm = s, &warm{then: s.Record}
+	if err := l.stricter(); err != nil {
+		return err
+	}
+	var err error
+	l.mirror, err = mirror.Attach(ctx, l.project, s.Mirror, mirror.Options{Session: s, Agent: s.Agent, Policy: l.policy})
+	if err != nil {
+		return err
+	}
+	l.opts.Keep = true // it was kept on purpose: until rm
+	s.State, s.Kept, s.Keep, s.Ended, s.Command = mirror.SessionReady, false, true, time.Time{}, l.opts.Command
+	if err := s.Save(); err != nil {
+		return err
+	}
+	if l.opts.Sync == SyncOff {
+		return nil
+	}
+	l.warm.changes, err = autosync.Once(ctx, l.mirror, l.syncOptions())
+	if err == nil && len(l.warm.changes.Failed) > 0 {
+		err = &PartialSyncError{Failed: l.warm.changes.Failed}
+	}
+	if err != nil {
+		return fmt.Errorf("bring the mirror of session %s up to date: %w", s.ID, err)
+	}
+	return nil
+}
+
+// stricter makes the policy the stricter of the session's rules and those of now. What no rule says stays as the
+// session has it: else the stricter answer would be of other defaults.
+func (l *launch) stricter() error {
+	stored, rules := l.session.Rules, l.policy.Rules()
+	rules.NoDefaults, rules.Git, rules.FoldCase = stored.NoDefaults, stored.Git, stored.FoldCase
+	then, err := dotfiles.New(stored)
+	if err != nil {
+		return err
+	}
+	now, err := dotfiles.New(rules)
+	if err != nil {
+		return err
+	}
+	l.warm.rules = !reflect.DeepEqual(stored, rules)
+	l.policy = dotfiles.Stricter(then, now)
+	return nil
+}
+
+// putDown leaves a kept session as it was found: the launch never came to its command.
+func (l *launch) putDown() error {
+	var closeErr error
+	if l.mirror != nil {
+		closeErr = l.mirror.Close()
+		l.session.State, l.session.Kept, l.session.Ended, l.session.Command = l.warm.then.State, true, l.warm.then.Ended, l.warm.then.Command
+		closeErr = errors.Join(closeErr, l.session.Save())
+	}
+	return errors.Join(closeErr, l.session.Unlock())
+}
+
+// tell adds to what is said at the start.
+func (w *warm) tell(start *Start) {
+	if w == nil {
+		return
+	}
+	start.Warm = &w.changes
+	if w.rules {
+		start.Warnings = append(start.Warnings, "the rules are not those that the session was made with: of both the stricter count")
+	}
+}
+
+// with adds what was carried before CMD started to what was carried later.
+func (w *warm) with(c autosync.Changes) autosync.Changes {
+	if w == nil {
+		return c
+	}
+	c.Conflicts = append(slices.Clone(w.changes.Conflicts), c.Conflicts...)
+	c.Deleted = append(slices.Clone(w.changes.Deleted), c.Deleted...)
+	c.ToProject = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(w.changes.ToProject), c.ToProject...))))
+	slices.SortStableFunc(c.Conflicts, byPath)
+	slices.SortStableFunc(c.Deleted, byPath)
+	return c
+}
+
+func byPath(a, b autosync.PathNote) int { return cmp.Compare(a.Path, b.Path) }
