@@ -12,6 +12,7 @@ import (
 
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/launcher/internal/container"
 	"github.com/alca-mount/alca-mount/launcher/internal/plain"
 	"github.com/alca-mount/alca-mount/mirror"
 )
@@ -36,14 +37,17 @@ func Launch(ctx context.Context, opts Options) (Result, error) {
 	if err != nil {
 		return Result{ExitCode: ownFailure}, err
 	}
-	if err := plain.Find(opts.Command[0], l.project, environment(os.Environ(), opts.Env)); err != nil {
+	if err := l.ready(ctx); err != nil {
 		return Result{ExitCode: startFailure(err)}, err // before anything is copied for it
 	}
-	if err := l.build(ctx); err != nil {
-		return l.result(ownFailure), errors.Join(err, l.abandon())
+	if err := l.buildAll(ctx); err != nil {
+		return l.result(ownFailure), err
 	}
 	exit, runErr := l.startAndRun(ctx)
-	endErr := l.end()
+	endErr := errors.Join(l.end(), l.endMounts())
+	if l.docked != nil {
+		endErr = errors.Join(endErr, l.docked.release())
+	}
 	return l.conclude(exit, runErr, endErr)
 }
 
@@ -60,6 +64,11 @@ type launch struct {
 	syncer  *autosync.Syncer // under SyncLive
 	warm    *warm            // on the mirror of a kept session; else nil
 	res     Result
+
+	docked *containerRuntime // of a container launch, from before the build
+	mounts []*mounted
+	notes  []string
+	mayRun bool // it is not known whether CMD has ended
 }
 
 // prepare checks all that can be checked before anything is made.
@@ -98,15 +107,12 @@ func prepare(opts Options) (*launch, error) {
 
 // supported refuses what is not built yet: never silently less than was asked for.
 func supported(opts Options) error {
-	if opts.Container != nil {
-		return fmt.Errorf("a container of %s: %w", opts.Container.Image, errors.ErrUnsupported)
-	}
 	switch opts.Isolation {
-	case "", IsolationAuto, IsolationNone, IsolationNamespace:
+	case "", IsolationAuto, IsolationNone, IsolationNamespace, IsolationContainer:
 	default:
 		return fmt.Errorf("isolation %s: %w", opts.Isolation, errors.ErrUnsupported)
 	}
-	if opts.needsNamespace() && (opts.Isolation == "" || opts.Isolation == IsolationNone) {
+	if opts.needsNamespace() && !opts.inContainer() && (opts.Isolation == "" || opts.Isolation == IsolationNone) {
 		return errors.New("hiding paths, sockets, network or writes takes a namespace: isolation none has nothing for it")
 	}
 	switch opts.Sync {
@@ -114,6 +120,34 @@ func supported(opts Options) error {
 		return nil
 	}
 	return fmt.Errorf("sync %s: %w", opts.Sync, errors.ErrUnsupported)
+}
+
+// inContainer reports whether CMD runs in a container: asked for, or configured and nothing else asked for.
+func (o Options) inContainer() bool {
+	return o.Isolation == IsolationContainer || o.Container != nil && (o.Isolation == "" || o.Isolation == IsolationAuto)
+}
+
+// ready sees that there is something to run, and for a container where.
+func (l *launch) ready(ctx context.Context) (err error) {
+	if l.opts.inContainer() {
+		l.docked, err = l.engage(ctx)
+		return err
+	}
+	return plain.Find(l.opts.Command[0], l.project, environment(os.Environ(), l.opts.Env))
+}
+
+// buildAll makes the mirrors, or none.
+func (l *launch) buildAll(ctx context.Context) error {
+	err := l.build(ctx)
+	if err != nil {
+		err = errors.Join(err, l.abandon())
+	} else if err = l.buildMounts(ctx); err != nil {
+		err = errors.Join(err, l.abandonMounts(), l.takeDown(ctx), l.abandon())
+	}
+	if err != nil && l.docked != nil {
+		err = errors.Join(err, l.docked.close())
+	}
+	return err
 }
 
 // build makes the session and the mirror.
@@ -128,7 +162,7 @@ func (l *launch) build(ctx context.Context) error {
 	}
 	l.session, err = l.state.New(l.project, mirror.Record{
 		Name: o.Name, Agent: o.Agent, Command: o.Command, Rules: l.policy.Rules(), Keep: o.Keep,
-		Population: o.Population, Git: o.Git, Links: o.Links,
+		Population: o.Population, Git: o.Git, Links: o.Links, Engine: l.engineHost(),
 	})
 	if err != nil {
 		return err
@@ -151,23 +185,38 @@ func (l *launch) abandon() error {
 	return errors.Join(l.session.Remove(), l.session.Unlock())
 }
 
+// takeDown removes a mirror that was built in vain; one of a kept session stays.
+func (l *launch) takeDown(ctx context.Context) error {
+	if l.warm != nil {
+		return nil
+	}
+	return errors.Join(l.mirror.Remove(context.WithoutCancel(ctx)), l.mirror.Close())
+}
+
 // startAndRun begins the live sync, if there is one, before the command: its first edit crosses too.
 func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
 	if err := l.enter(ctx); err != nil {
 		return plain.Exit{Code: ownFailure}, err
 	}
 	defer func() { err = errors.Join(err, l.runtime.close()) }() // before the last sync
-	if l.opts.Sync == SyncLive {
-		if l.syncer, err = autosync.Start(ctx, l.mirror, l.syncOptions(), l.opts.Live); err != nil {
-			return plain.Exit{Code: ownFailure}, err
-		}
+	if err := errors.Join(l.startSync(ctx), l.syncMounts(ctx)); err != nil {
+		return plain.Exit{Code: ownFailure}, err
 	}
-	return l.run(ctx)
+	exit, err = l.run(ctx)
+	l.mayRun = errors.Is(err, container.ErrMayRun)
+	return exit, err
+}
+
+func (l *launch) startSync(ctx context.Context) (err error) {
+	if l.opts.Sync == SyncLive {
+		l.syncer, err = autosync.Start(ctx, l.mirror, l.syncOptions(), l.opts.Live)
+	}
+	return err
 }
 
 func (l *launch) syncOptions() autosync.Options {
 	return autosync.Options{
-		Deletes: true, Final: !l.opts.Keep, AllowMassDelete: l.opts.AllowMassDelete, AllowGuarded: l.opts.AllowGuarded, Guarded: l.opts.Guarded, Events: l.opts.Events,
+		Deletes: true, Final: !l.opts.Keep && !l.mayRun, AllowMassDelete: l.opts.AllowMassDelete, AllowGuarded: l.opts.AllowGuarded, Guarded: l.opts.Guarded, Events: l.opts.Events,
 		Shield: l.place.shield,
 	}
 }
@@ -288,6 +337,8 @@ func (l *launch) whyKeep(syncErr error) string {
 		return "--keep"
 	case l.res.Changes.Halted != "":
 		return l.res.Changes.Halted
+	case l.mayRun:
+		return "its container may still be running"
 	case syncErr != nil:
 		return "not all changes could be synced"
 	}

@@ -77,7 +77,8 @@ type Options struct {
 	Signals               <-chan os.Signal // what to pass on to CMD; nil: none
 
 	Progress     func(mirror.Progress)
-	BeforeLaunch func(mirrorDir string) error // the mirror is complete; what it writes there syncs
+	Pulling      func(image string, done, total int64) // a missing image is fetched; bytes, total grows meanwhile
+	BeforeLaunch func(mirrorDir string) error          // the mirror is complete; what it writes there syncs
 	AfterBuild   func(Start)
 	AfterSync    func(autosync.Changes)
 	Events       func(autosync.Event)
@@ -109,4 +110,5 @@ type Result struct {
 	Mirror   string // the mirror's path where it was kept, else ""
 	WhyKept  string
 	Left     int // processes that outlived CMD and were ended
+	Mounts   []MountResult
 }

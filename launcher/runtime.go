@@ -59,6 +59,12 @@ func (plainRuntime) close() error { return nil }
 // says why.
 func (l *launch) enter(ctx context.Context) error {
 	on := ground{project: l.project, mirror: l.mirror.Root.Path(), session: l.session.Dir(), state: l.state.Path()}
+	if l.docked != nil {
+		l.runtime = l.docked
+		var err error
+		l.place, err = l.runtime.open(ctx, on)
+		return err
+	}
 	var why error
 	if l.opts.Isolation == IsolationNamespace || l.opts.Isolation == IsolationAuto {
 		l.runtime = &namespaceRuntime{opts: l.opts, mirror: l.mirror}

@@ -185,6 +185,9 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	r.sync = choiceVar(f, "sync", string(defaultSync), "carry changes continuously, once at the end, when approved, or never", "live", "exit", "review", "off")
 	r.isolation = choiceVar(f, "isolation", "auto", "how CMD is confined", "auto", "none", "namespace", "container")
 	f.StringArrayVar(&r.env, "env", nil, "set `K[=V]`, or pass K on, for CMD; repeatable")
+	f.StringVar(&r.image, "image", "", "run CMD in a container of `IMG`")
+	r.runtime = choiceVar(f, "runtime", "auto", "the container engine", "auto", "docker", "podman")
+	f.StringArrayVar(&r.mounts, "mount", nil, "`SRC:DST[:ro]`, a further mount of the container; repeatable")
 	r.live.add(f)
 	f.BoolVar(&r.keep, "keep", false, "keep mirror and session at the end")
 	f.StringVar(&r.events, "events", "", "append what happens to `FILE` as JSON lines")
@@ -195,25 +198,6 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.StringArrayVar(&r.allowSockets, "allow-socket", nil, "let CMD reach the socket `PATH`, which a namespace hides; repeatable")
 	f.BoolVar(&r.noNetwork, "no-network", false, "no network for CMD, in a namespace")
 	f.BoolVar(&r.confine, "confine-writes", false, "CMD writes to project, temporary and agents' own directories only, in a namespace")
-	r.addLater(f)
-}
-
-// later are flags whose work is not done yet, and what to do instead. They are parsed, so that their grammar stands.
-func later() map[string]string {
-	return map[string]string{
-		"image":   "run CMD plainly (--isolation none)",
-		"runtime": "run CMD plainly (--isolation none)",
-		"mount":   "run CMD plainly (--isolation none), where it sees the host's paths",
-	}
-}
-
-func (r *runFlags) addLater(f *pflag.FlagSet) {
-	f.StringVar(&r.image, "image", "", "run CMD in a container of `IMG`")
-	r.runtime = choiceVar(f, "runtime", "auto", "the container engine", "auto", "docker", "podman")
-	f.StringArrayVar(&r.mounts, "mount", nil, "`SRC:DST[:ro]`, a further mount of the container; repeatable")
-	for name := range later() {
-		f.Lookup(name).Hidden = true // from help and completion, until it does something
-	}
 }
 
 func (r *runFlags) check(c *cobra.Command, getenv func(string) string) error {
@@ -227,7 +211,7 @@ func (r *runFlags) check(c *cobra.Command, getenv func(string) string) error {
 	if err := r.live.check(f); err != nil {
 		return err
 	}
-	if err := r.checkEnv(); err != nil {
+	if err := errors.Join(r.checkEnv(), r.checkContainer(f)); err != nil {
 		return err
 	}
 	if (r.massDel || r.guarded) && getenv("ALCA_MOUNT_SESSION") != "" {
@@ -236,7 +220,7 @@ func (r *runFlags) check(c *cobra.Command, getenv func(string) string) error {
 	if r.isolation.value == "none" && r.needsNamespace() {
 		return errors.New("--hide, --allow-socket, --no-network and --confine-writes need --isolation namespace: plainly launched, CMD reaches all of the machine")
 	}
-	return r.checkLater(f)
+	return r.checkLater()
 }
 
 func (r *runFlags) checkEnv() error {
@@ -249,20 +233,11 @@ func (r *runFlags) checkEnv() error {
 }
 
 // checkLater refuses what is not built yet: silently doing less than was asked for is worse than not starting.
-func (r *runFlags) checkLater(f *pflag.FlagSet) error {
-	switch {
-	case r.sync.value == "review":
+func (r *runFlags) checkLater() error {
+	if r.sync.value == "review" {
 		return unsupported("--sync review", "use --sync off --keep, then alca-mount sync SESSION --dry-run")
-	case r.isolation.value == "container":
-		return unsupported("--isolation "+r.isolation.value, "use --isolation none, where hidden files are absent from the mirror but CMD can read the rest of the machine")
 	}
-	var err error
-	f.Visit(func(flag *pflag.Flag) {
-		if instead, ok := later()[flag.Name]; ok && err == nil {
-			err = unsupported("--"+flag.Name, instead)
-		}
-	})
-	return err
+	return nil
 }
 
 func unsupported(what, instead string) error {
@@ -277,6 +252,9 @@ func (s silent) Unwrap() error { return s.error }
 
 // isolationMode: auto is none as long as the namespace is new; the start line says so.
 func (r *runFlags) isolationMode() launcher.Isolation {
+	if r.inContainer() {
+		return launcher.IsolationContainer
+	}
 	if r.isolation.value == "auto" && !r.needsNamespace() {
 		return launcher.IsolationNone
 	}

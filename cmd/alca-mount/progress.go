@@ -20,6 +20,7 @@ type progress struct {
 	out   *output
 	began time.Time
 	now   mirror.Progress
+	pull  string // the text of a pull under way; "" when there is none
 	bars  *mpb.Progress
 	bar   *mpb.Bar
 	over  bool
@@ -30,7 +31,23 @@ func newProgress(o *output) *progress { return &progress{out: o, began: time.Now
 func (p *progress) show(now mirror.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.now = now
+	p.now, p.pull = now, ""
+	p.draw()
+}
+
+// pulling shows how far the download of an image is. Without a terminal it is said once.
+func (p *progress) pulling(image string, done, total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pull == "" && !p.out.terminal {
+		p.out.say("pulling %s", show(image))
+	}
+	p.pull = fmt.Sprintf("pulling %s: %s of %s", show(image), humanBytes(done), humanBytes(total))
+	p.draw()
+}
+
+// draw begins to show the bar when it is time. The caller holds the lock.
+func (p *progress) draw() {
 	if p.over || p.bar != nil || p.out.quiet || !p.out.terminal || time.Since(p.began) < progressAfter {
 		return
 	}
@@ -46,6 +63,9 @@ func (p *progress) show(now mirror.Progress) {
 func (p *progress) text() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.pull != "" {
+		return p.pull
+	}
 	return fmt.Sprintf("copying: %s, %s", count(int(p.now.Files), "file"), humanBytes(p.now.Bytes))
 }
 

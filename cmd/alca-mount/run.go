@@ -79,7 +79,7 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 		return err
 	}
 	bar := newProgress(o)
-	opts.Progress = bar.show
+	opts.Progress, opts.Pulling = bar.show, bar.pulling
 	opts.Events = events.event
 	signals, ctx := startRelay(ctx)
 	defer signals.stop()
@@ -98,6 +98,7 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 		end.syncOff = opts.Sync == launcher.SyncOff
 		end.listAll = storeChanges(opts.State, res)
 		tellEnd(o, end)
+		tellMounts(o, res)
 	}
 	if eerr := events.Close(); eerr != nil {
 		o.warn("--events %s: %v; later events are missing there", show(flags.events), bareErr(eerr))

@@ -158,41 +158,23 @@ func blame(err error, m *config.Merged, f *pflag.FlagSet) error {
 	return err
 }
 
-// unbuilt refuses keys whose work is not done yet, with their places. Those of a container don't matter to a launch that
-// was told to go without.
-func unbuilt(m *config.Merged, container bool) error {
+// unbuilt refuses keys whose work is not done yet, with their places and what to do instead.
+func unbuilt(m *config.Merged) error {
 	var errs config.Errors
 	told := map[string]bool{}
 	for _, v := range m.Values() {
 		key, _, _ := strings.Cut(v.Key, "[")
-		why, known := later()[flagOf()[key]]
 		section, _, _ := strings.Cut(key, ".")
-		if more, ok := laterKeys()[section]; ok {
-			why, known = more, true
-		}
-		if v.Key == "network" && v.Value == "default" || ofContainer(section) && !container || !known || told[section] {
+		if section != "undo" || told[section] {
 			continue
 		}
 		told[section] = true
-		errs = append(errs, config.Error{Pos: v.At, Key: key, Text: "not supported yet: " + why})
+		errs = append(errs, config.Error{Pos: v.At, Key: key, Text: "not supported yet: leave it out: nothing that is kept goes by itself"})
 	}
 	if len(errs) > 0 {
 		return fmt.Errorf("%w%w", errs, silent{errors.ErrUnsupported})
 	}
 	return nil
-}
-
-// laterKeys are keys without a flag whose work is not done yet, and what to do instead.
-func laterKeys() map[string]string {
-	out := map[string]string{
-		"undo": "leave it out: nothing that is kept goes by itself",
-	}
-	if why, ok := later()["image"]; ok {
-		for _, key := range []string{"workdir", "user", "resources", "caps", "commands", "mounts"} {
-			out[key] = why
-		}
-	}
-	return out
 }
 
 func ofContainer(section string) bool {
@@ -293,9 +275,12 @@ func (r *runFlags) mayContain() bool {
 	return r.isolation.value == "auto" || r.isolation.value == "container"
 }
 
+// inContainer reports whether CMD runs in a container.
+func (r *runFlags) inContainer() bool { return r.image != "" && r.mayContain() }
+
 // container is the launch in a container that flags and configuration ask for; nil for none.
 func (r *runFlags) container(m *config.Merged) *launcher.Container {
-	if r.image == "" || !r.mayContain() {
+	if !r.inContainer() {
 		return nil
 	}
 	c := m.Config
@@ -322,8 +307,8 @@ func (a *app) settleRun(c *cobra.Command, flags *runFlags) error {
 		return err
 	}
 	flags.config = m
-	container := flags.image != "" && flags.mayContain()
-	if err := unbuilt(m, flags.mayContain()); err != nil {
+	container := flags.inContainer()
+	if err := unbuilt(m); err != nil {
 		return err
 	}
 	if err := blame(flags.check(c, a.getenv), m, c.Flags()); err != nil {

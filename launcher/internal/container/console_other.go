@@ -1,0 +1,27 @@
+//go:build !unix
+
+package container
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/alca-mount/alca-mount/launcher/internal/docker"
+)
+
+func passedOn(syscall.Signal) bool { return true }
+
+type console struct{}
+
+func openConsole(_, _, _ *os.File) (console, error) {
+	return console{}, fmt.Errorf("containers on this system: %w", errors.ErrUnsupported)
+}
+
+func (*console) tty() bool                            { return false }
+func (*console) resized() <-chan os.Signal            { return nil }
+func (*console) gone() <-chan struct{}                { return nil }
+func (*console) size() (rows, cols uint, ok bool)     { return 0, 0, false }
+func (*console) carry(*docker.Stream) <-chan struct{} { return nil }
+func (*console) close()                               {}

@@ -1,0 +1,112 @@
+//go:build unix
+
+package container
+
+import (
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+	xterm "golang.org/x/term"
+
+	"github.com/alca-mount/alca-mount/launcher/internal/docker"
+	"github.com/alca-mount/alca-mount/launcher/internal/term"
+)
+
+// passedOn reports whether a signal of ours is meant for the command; the others are about us and our terminal.
+func passedOn(s syscall.Signal) bool {
+	switch s {
+	case unix.SIGTSTP, unix.SIGCONT, unix.SIGWINCH, unix.SIGCHLD, unix.SIGURG, unix.SIGPIPE, unix.SIGTTIN, unix.SIGTTOU, unix.SIGXFSZ:
+		return false
+	}
+	return true
+}
+
+// console is our side of the command's streams.
+type console struct {
+	user           *term.Terminal // nil: the command gets no terminal
+	in             *os.File
+	stdout, stderr *os.File
+	input          *term.Input
+	winch          chan os.Signal
+	lost           chan struct{}
+}
+
+// openConsole takes the terminal, where stdin and stdout are one.
+func openConsole(in, out, errs *os.File) (console, error) {
+	c := console{in: in, stdout: out, stderr: errs, user: term.Open(in, out), winch: make(chan os.Signal, 1), lost: make(chan struct{}, 1)}
+	if c.user == nil {
+		return c, nil
+	}
+	if err := c.user.Raw(); err != nil {
+		return console{}, err
+	}
+	signal.Notify(c.winch, unix.SIGWINCH)
+	return c, nil
+}
+
+func (c *console) tty() bool                 { return c.user != nil }
+func (c *console) resized() <-chan os.Signal { return c.winch }
+func (c *console) gone() <-chan struct{}     { return c.lost }
+
+func (c *console) size() (rows, cols uint, ok bool) {
+	if c.user == nil {
+		return 0, 0, false
+	}
+	w, h, err := xterm.GetSize(int(c.in.Fd()))
+	return uint(h), uint(w), err == nil && w > 0 && h > 0
+}
+
+// carry begins to carry both ways. The channel is closed when all output is out.
+func (c *console) carry(s *docker.Stream) <-chan struct{} {
+	out := make(chan struct{})
+	go func() {
+		defer close(out)
+		_ = s.CopyOut(c.stdout, c.stderr) // a reader that went away is the command's to notice: what it writes is dropped
+	}()
+	if !c.mayRead() {
+		_ = s.CloseStdin()
+		return out
+	}
+	input, err := term.NewInput(c.in)
+	if err != nil {
+		_ = s.CloseStdin()
+		return out
+	}
+	c.input = input
+	go c.carryInput(input, s)
+	return out
+}
+
+// mayRead reports whether reading stdin can't stop our whole job: a terminal that another job has in its foreground would.
+func (c *console) mayRead() bool {
+	if c.user != nil || !xterm.IsTerminal(int(c.in.Fd())) {
+		return true
+	}
+	front, err := term.ForegroundGroup(int(c.in.Fd()))
+	return err == nil && front == unix.Getpgrp()
+}
+
+func (c *console) carryInput(input *term.Input, s *docker.Stream) {
+	defer input.Done()
+	_, _ = io.Copy(s, input) // whichever side went: the command sees the end
+	if c.user != nil && !input.Stopped() {
+		c.lost <- struct{}{} // a terminal has no end but its going away
+		return
+	}
+	_ = s.CloseStdin()
+}
+
+// close gives the terminal back. It is idempotent.
+func (c *console) close() {
+	signal.Stop(c.winch)
+	if c.input != nil {
+		c.input.Stop()
+		c.input = nil
+	}
+	if c.user != nil {
+		_ = c.user.Restore()
+	}
+}

@@ -1,0 +1,122 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/alca-mount/alca-mount/launcher/internal/docker"
+)
+
+// probeTime bounds how long an engine may take to answer.
+const probeTime = 20 * time.Second
+
+// Engine is the engine that was chosen.
+type Engine struct {
+	*docker.Engine
+	Kind  Kind
+	Facts docker.Facts
+	Why   string // what was found, and why this one
+
+	service *service // of Podman, where we had to start it; else nil
+}
+
+// Find looks for an engine: runtime is "auto", "docker" or "podman". What was chosen by name or by the environment and does
+// not answer is an error; auto goes on to the next only where an engine is not there or not ours to use.
+func Find(ctx context.Context, runtime string, env Env) (*Engine, error) {
+	var tried []string
+	for _, c := range candidates(runtime, env) {
+		e, err := c.connect(ctx)
+		if err == nil {
+			e.Why = c.why
+			if len(tried) > 0 {
+				e.Why += " (" + strings.Join(tried, "; ") + ")"
+			}
+			return e, nil
+		}
+		if c.named || !errors.Is(err, errAbsent) {
+			return nil, fmt.Errorf("%s: %w", c.why, err)
+		}
+		tried = append(tried, err.Error())
+	}
+	if len(tried) == 0 {
+		tried = append(tried, "nothing to ask")
+	}
+	return nil, fmt.Errorf("no container engine (%s): install or start Docker or Podman, or use --isolation none", strings.Join(tried, "; "))
+}
+
+// At connects to an engine that was used before.
+func At(ctx context.Context, host string) (*Engine, error) {
+	return candidate{host: host, why: "used before", named: true}.connect(ctx)
+}
+
+// errAbsent is an engine that is not there, or does not let us in: another may do.
+var errAbsent = errors.New("not there")
+
+// connect asks an engine what it is. One that answers and can't be told is an error, never skipped.
+func (c candidate) connect(ctx context.Context) (*Engine, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	out := &Engine{}
+	host := c.host
+	if c.start != nil {
+		var err error
+		if out.service, err = c.start(ctx); err != nil {
+			return nil, fmt.Errorf("start Podman's service: %w", err)
+		}
+		host = out.service.host
+	}
+	if err := local(host); err != nil {
+		return nil, errors.Join(err, out.service.stop())
+	}
+	api, err := docker.Connect(ctx, host)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", errAbsent, err), out.service.stop())
+	}
+	out.Engine = api
+	if out.Facts, err = api.Facts(ctx); err == nil {
+		out.Kind, err = kindOf(out.Facts)
+	}
+	if err == nil && c.wants != "" && out.Facts.Name != c.wants {
+		err = fmt.Errorf("%s answers as %s, not as %s", host, out.Facts.Name, c.wants)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("engine %s: %w", host, err), out.Close())
+	}
+	return out, nil
+}
+
+// local refuses an engine on another machine, which can't see the mirror.
+func local(host string) error {
+	if strings.HasPrefix(host, "unix://") || strings.HasPrefix(host, "npipe://") {
+		return nil
+	}
+	return fmt.Errorf("engine %s: it may be on another machine, where the mirror is not; expected unix:///PATH", host)
+}
+
+// Close gives the engine back. A service that we started ends; containers go on.
+func (e *Engine) Close() error {
+	var err error
+	if e.Engine != nil {
+		err = e.Engine.Close()
+	}
+	return errors.Join(err, e.service.stop())
+}
+
+// service is a `podman system service` of our own.
+type service struct {
+	host string
+	end  func() error
+}
+
+func (s *service) stop() error {
+	if s == nil {
+		return nil
+	}
+	return s.end()
+}
+
+// Started reports whether the engine's service was started by us.
+func (e *Engine) Started() bool { return e.service != nil }

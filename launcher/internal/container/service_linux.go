@@ -1,0 +1,74 @@
+package container
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// idleSeconds is after which time without a connection the service ends by itself: when we were killed. While we live we
+// hold one, or end it ourselves.
+const idleSeconds = "30"
+
+// startService starts Podman's service on a socket that only we can reach.
+func startService(ctx context.Context) (*service, error) {
+	podman, err := exec.LookPath("podman")
+	if err != nil {
+		return nil, fmt.Errorf("%w: podman is not installed", errAbsent)
+	}
+	dir, err := os.MkdirTemp("", "alca-mount-podman-")
+	if err != nil {
+		return nil, err
+	}
+	sock := filepath.Join(dir, "podman.sock")
+	cmd := exec.Command(podman, "system", "service", "--time", idleSeconds, "unix://"+sock)
+	// A session of its own: the terminal's Ctrl-C is CMD's, and the containers' monitors are its children.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	said := &bytes.Buffer{}
+	cmd.Stderr = said
+	cmd.WaitDelay = time.Second // what it leaves running has its stderr
+	if err := cmd.Start(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	end := func() error {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(5 * time.Second):
+			_ = cmd.Process.Kill()
+			<-ended
+		}
+		return os.RemoveAll(dir)
+	}
+	if err := answers(ctx, sock, ended); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %s", err, strings.TrimSpace(said.String())), end())
+	}
+	return &service{host: "unix://" + sock, end: end}, nil
+}
+
+// answers waits until somebody listens at the socket.
+func answers(ctx context.Context, sock string, ended <-chan struct{}) error {
+	for {
+		conn, err := net.Dial("unix", sock)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("it does not answer: %w", ctx.Err())
+		case <-ended:
+			return errors.New("it ended")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,351 @@
+// Package docker speaks the Engine API, which Docker has and Podman offers as well.
+// It is the only package that knows the client library: another one is a change here.
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/client"
+)
+
+// Engine is a container engine that answered.
+type Engine struct {
+	api  *client.Client
+	host string
+}
+
+// Facts are what an engine says about itself.
+type Facts struct {
+	Name            string // of the program: "docker" or "podman"
+	Version         string
+	OperatingSystem string // "Docker Desktop", "OrbStack", or a distribution
+	OSType          string // of the containers: "linux"
+	Rootless        bool
+	UserNamespace   bool // uids in containers are mapped to others outside
+	SELinux         bool // bind mounts need a label
+	Memory, CPUs    bool // limits of these take effect
+}
+
+// Errors that callers tell apart.
+var (
+	ErrNoImage     = errors.New("no such image")
+	ErrNoContainer = errors.New("no such container")
+	ErrDenied      = errors.New("permission denied")
+)
+
+// Connect asks the engine at host (unix:///…, npipe://…) for its version; no answer is an error.
+func Connect(ctx context.Context, host string) (*Engine, error) {
+	api, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
+	if err != nil {
+		return nil, fmt.Errorf("engine %s: %w", host, err)
+	}
+	if _, err := api.Ping(ctx); err != nil {
+		api.Close()
+		return nil, fmt.Errorf("engine %s: %w", host, explain(err))
+	}
+	return &Engine{api: api, host: host}, nil
+}
+
+// explain names what callers tell apart.
+func explain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), "permission denied"):
+		return fmt.Errorf("%w: %w", ErrDenied, err)
+	}
+	return err
+}
+
+// Host is where the engine was reached.
+func (e *Engine) Host() string { return e.host }
+
+// Close gives the connections up.
+func (e *Engine) Close() error { return e.api.Close() }
+
+// Facts asks the engine what it is.
+func (e *Engine) Facts(ctx context.Context) (Facts, error) {
+	name, err := e.name(ctx)
+	if err != nil {
+		return Facts{}, fmt.Errorf("ask %s for its name: %w", e.host, explain(err))
+	}
+	info, err := e.api.Info(ctx)
+	if err != nil {
+		return Facts{}, fmt.Errorf("ask %s about itself: %w", e.host, explain(err))
+	}
+	f := Facts{
+		Name: name, Version: info.ServerVersion, OperatingSystem: info.OperatingSystem, OSType: info.OSType,
+		Memory: info.MemoryLimit, CPUs: info.CPUCfsQuota,
+	}
+	for _, option := range info.SecurityOptions {
+		switch name, _, _ := strings.Cut(strings.TrimPrefix(option, "name="), ","); name {
+		case "rootless":
+			f.Rootless = true
+		case "userns":
+			f.UserNamespace = true
+		case "selinux":
+			f.SELinux = true
+		}
+	}
+	return f, nil
+}
+
+// name tells Podman from Docker by a header of Podman's own: its version call asks the package manager, for a second.
+func (e *Engine) name(ctx context.Context) (string, error) {
+	web := e.api.HTTPClient()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine/_ping", nil)
+	if err != nil {
+		return "", err
+	}
+	answer, err := web.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("it answers %s", answer.Status)
+	}
+	if answer.Header.Get("Libpod-Api-Version") != "" {
+		return "podman", nil
+	}
+	return "docker", nil
+}
+
+// Image is what an image says about the containers made of it.
+type Image struct {
+	ID   string
+	User string
+}
+
+// Image finds a local image; ErrNoImage when there is none.
+func (e *Engine) Image(ctx context.Context, ref string) (Image, error) {
+	got, err := e.api.ImageInspect(ctx, ref)
+	if cerrdefs.IsNotFound(err) {
+		return Image{}, fmt.Errorf("%s: %w", ref, ErrNoImage)
+	}
+	if err != nil {
+		return Image{}, fmt.Errorf("look at image %s: %w", ref, err)
+	}
+	out := Image{ID: got.ID}
+	if got.Config != nil {
+		out.User = got.Config.User
+	}
+	return out, nil
+}
+
+// Pull fetches an image and tells how far it is.
+func (e *Engine) Pull(ctx context.Context, ref string, progress func(Progress)) error {
+	stream, err := e.api.ImagePull(ctx, ref, image.PullOptions{})
+	if err == nil {
+		defer stream.Close()
+		err = readPull(stream, progress)
+	}
+	if err != nil {
+		return fmt.Errorf("pull %s: %w", ref, err)
+	}
+	return nil
+}
+
+// Bind is a directory or file outside that is mounted inside.
+type Bind struct {
+	Source, Target string
+	ReadOnly       bool
+}
+
+// Spec is a container to make.
+type Spec struct {
+	Name       string // "": the engine's choice
+	Image      string
+	Cmd        []string // nil: the image's
+	Entrypoint []string // nil: the image's
+	Env        []string
+	Dir        string
+	User       string
+	TTY        bool
+	Stdin      bool // attached streams include stdin
+	Labels     map[string]string
+	Binds      []Bind
+
+	Init        bool // a first process that reaps and passes signals on
+	Network     string
+	UserNS      string
+	SecurityOpt []string
+	Memory      int64
+	NanoCPUs    int64
+	CapAdd      []string
+	CapDrop     []string
+}
+
+// Create makes a container and returns its id. Warnings of the engine's come with it.
+func (e *Engine) Create(ctx context.Context, s Spec) (id string, warnings []string, err error) {
+	config := &container.Config{
+		Image: s.Image, Cmd: s.Cmd, Entrypoint: s.Entrypoint, Env: s.Env, WorkingDir: s.Dir, User: s.User, Labels: s.Labels,
+		Tty: s.TTY, OpenStdin: s.Stdin, StdinOnce: s.Stdin, AttachStdin: s.Stdin, AttachStdout: true, AttachStderr: true,
+	}
+	host := &container.HostConfig{
+		NetworkMode: container.NetworkMode(s.Network), UsernsMode: container.UsernsMode(s.UserNS), SecurityOpt: s.SecurityOpt,
+		CapAdd: s.CapAdd, CapDrop: s.CapDrop,
+		Resources: container.Resources{Memory: s.Memory, NanoCPUs: s.NanoCPUs},
+	}
+	if s.Init {
+		host.Init = &s.Init
+	}
+	for _, b := range s.Binds {
+		host.Mounts = append(host.Mounts, mount.Mount{
+			Type: mount.TypeBind, Source: b.Source, Target: b.Target, ReadOnly: b.ReadOnly,
+			BindOptions: &mount.BindOptions{Propagation: mount.PropagationRPrivate},
+		})
+	}
+	made, err := e.api.ContainerCreate(ctx, config, host, nil, nil, s.Name)
+	if err != nil {
+		return "", nil, fmt.Errorf("make a container of %s: %w", s.Image, err)
+	}
+	return made.ID, made.Warnings, nil
+}
+
+// Start starts a container.
+func (e *Engine) Start(ctx context.Context, id string) error {
+	if err := e.api.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
+		return fmt.Errorf("start the container: %w", err)
+	}
+	return nil
+}
+
+// Ending is how a container ended.
+type Ending struct {
+	Code int
+	Err  error // it is not known how
+}
+
+// Wait returns a channel that gets the end of a container. Ask before it starts, and its end can't be missed.
+func (e *Engine) Wait(ctx context.Context, id string, condition Condition) <-chan Ending {
+	out := make(chan Ending, 1)
+	bodies, errs := e.api.ContainerWait(ctx, id, container.WaitCondition(condition))
+	go func() {
+		select {
+		case b := <-bodies:
+			end := Ending{Code: int(b.StatusCode)}
+			if b.Error != nil && b.Error.Message != "" {
+				end.Err = errors.New(b.Error.Message)
+			}
+			out <- end
+		case err := <-errs:
+			out <- Ending{Err: fmt.Errorf("wait for the container: %w", err)}
+		}
+	}()
+	return out
+}
+
+// Condition is what Wait waits for.
+type Condition string
+
+// NextExit is the next end of a container that need not run yet; NotRunning holds at once for one that has ended.
+const (
+	NextExit   Condition = Condition(container.WaitConditionNextExit)
+	NotRunning Condition = Condition(container.WaitConditionNotRunning)
+)
+
+// Signal sends a signal, by name or number, to the container's first process.
+func (e *Engine) Signal(ctx context.Context, id, signal string) error {
+	return gone(e.api.ContainerKill(ctx, id, signal))
+}
+
+// gone makes ErrNoContainer of the engine's word for it, and of a container that does not run any more.
+func gone(err error) error {
+	if cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err) {
+		return fmt.Errorf("%w: %w", ErrNoContainer, err)
+	}
+	return err
+}
+
+// Stop asks a container to end and kills it after the grace period.
+func (e *Engine) Stop(ctx context.Context, id string, grace time.Duration) error {
+	seconds := int((grace + time.Second - 1) / time.Second)
+	return gone(e.api.ContainerStop(ctx, id, container.StopOptions{Timeout: &seconds}))
+}
+
+// Resize gives a container's terminal its size.
+func (e *Engine) Resize(ctx context.Context, id string, rows, cols uint) error {
+	return e.api.ContainerResize(ctx, id, container.ResizeOptions{Height: rows, Width: cols})
+}
+
+// Remove removes a container, running or not, and its anonymous volumes.
+func (e *Engine) Remove(ctx context.Context, id string) error {
+	err := e.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if cerrdefs.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("remove container %.12s: %w", id, err)
+	}
+	return nil
+}
+
+// Container is one that the engine has.
+type Container struct {
+	ID      string
+	Name    string
+	Image   string // its id
+	Labels  map[string]string
+	Running bool
+	Code    int // how it ended, if it has
+	Pid     int
+}
+
+// Find returns the containers that carry all labels ("k" or "k=v"), running or not, by id.
+func (e *Engine) Find(ctx context.Context, labels ...string) ([]Container, error) {
+	args := filters.NewArgs()
+	for _, l := range labels {
+		args.Add("label", l)
+	}
+	list, err := e.api.ContainerList(ctx, container.ListOptions{All: true, Filters: args})
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	var out []Container
+	for _, c := range list {
+		out = append(out, Container{ID: c.ID, Image: c.ImageID, Labels: c.Labels, Running: c.State == "running"})
+	}
+	slices.SortFunc(out, func(a, b Container) int { return strings.Compare(a.ID, b.ID) })
+	return out, nil
+}
+
+// Look describes one container; ErrNoContainer when it is not there.
+func (e *Engine) Look(ctx context.Context, id string) (Container, error) {
+	c, err := e.api.ContainerInspect(ctx, id)
+	if cerrdefs.IsNotFound(err) {
+		return Container{}, fmt.Errorf("%s: %w", id, ErrNoContainer)
+	}
+	if err != nil {
+		return Container{}, fmt.Errorf("look at container %s: %w", id, err)
+	}
+	out := Container{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image}
+	if c.Config != nil {
+		out.Labels = c.Config.Labels
+	}
+	if c.State != nil {
+		out.Running, out.Code, out.Pid = c.State.Running, c.State.ExitCode, c.State.Pid
+	}
+	return out, nil
+}
+
+// ReadFile reads a file in a container, which need not run.
+func (e *Engine) ReadFile(ctx context.Context, id, path string) ([]byte, error) {
+	stream, _, err := e.api.CopyFromContainer(ctx, id, path)
+	if err != nil {
+		return nil, fmt.Errorf("read %s in the container: %w", path, err)
+	}
+	defer stream.Close()
+	return firstFile(stream)
+}

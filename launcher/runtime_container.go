@@ -1,0 +1,281 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	goruntime "runtime"
+	"slices"
+	"strings"
+
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/launcher/internal/container"
+	"github.com/alca-mount/alca-mount/launcher/internal/docker"
+	"github.com/alca-mount/alca-mount/launcher/internal/plain"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// The labels of our containers.
+const (
+	labelSession = "alca-mount.session"
+	labelState   = "alca-mount.state" // the state directory: another one's containers are not ours
+	labelProject = "alca-mount.project"
+)
+
+// ownPassedOn are the caller's variables that every container gets: what a terminal program and its messages need.
+func ownPassedOn(name string) bool {
+	return name == "TERM" || name == "COLORTERM" || name == "LANG" || strings.HasPrefix(name, "LC_")
+}
+
+// containerRuntime runs CMD in a container that ends with it.
+type containerRuntime struct {
+	l       *launch
+	opts    Container
+	engine  *container.Engine
+	image   docker.Image
+	user    container.Identity
+	binds   []docker.Bind
+	shields []*bindShield
+	ended   []string // sessions whose containers outlived their process
+	closed  bool
+}
+
+// engage finds the engine and sees that it has the image, before anything is copied for it.
+func (l *launch) engage(ctx context.Context) (*containerRuntime, error) {
+	if err := l.opts.Container.check(); err != nil {
+		return nil, err
+	}
+	r := &containerRuntime{l: l, opts: *l.opts.Container}
+	if r.opts.Workdir == "" {
+		r.opts.Workdir = DefaultWorkdir
+	}
+	name := string(r.opts.Runtime)
+	if name == "" {
+		name = string(RuntimeAuto)
+	}
+	var err error
+	if r.engine, err = container.Find(ctx, name, engineEnv()); err != nil {
+		return nil, err
+	}
+	r.ended, err = EndDeadContainers(ctx, l.state)
+	if err != nil {
+		l.notes = append(l.notes, err.Error()) // they are others': this launch goes on
+	}
+	err = r.haveImage(ctx)
+	if err == nil {
+		r.user, err = container.IdentityOf(goruntime.GOOS, r.engine.Kind, r.engine.Facts, r.opts.User, ownerOf(l.project))
+	}
+	if err == nil {
+		err = l.placeMounts(r.engine.Kind, r.opts.Mounts)
+	}
+	if err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	return r, nil
+}
+
+func engineEnv() container.Env {
+	home, _ := os.UserHomeDir() // without one, there is nothing below it
+	return container.Env{
+		Getenv: os.Getenv, Home: home, Runtime: os.Getenv("XDG_RUNTIME_DIR"), Root: os.Geteuid() == 0, GOOS: goruntime.GOOS,
+	}
+}
+
+// haveImage pulls the image where the engine does not have it.
+func (r *containerRuntime) haveImage(ctx context.Context) error {
+	var err error
+	r.image, err = r.engine.Image(ctx, r.opts.Image)
+	if !errors.Is(err, docker.ErrNoImage) {
+		return err
+	}
+	err = r.engine.Pull(ctx, r.opts.Image, func(p docker.Progress) {
+		if r.l.opts.Pulling != nil {
+			r.l.opts.Pulling(r.opts.Image, p.Done, p.Total)
+		}
+	})
+	if err == nil {
+		r.image, err = r.engine.Image(ctx, r.opts.Image)
+	}
+	if err != nil {
+		return fmt.Errorf("image %s is not on this machine (%s): %w; build it, or pull it yourself: %s pull %s",
+			r.opts.Image, r.engine.Kind, err, r.engine.Facts.Name, r.opts.Image)
+	}
+	return nil
+}
+
+// open plans the binds: the mirror, its read-only paths over it, and the mounts.
+func (r *containerRuntime) open(_ context.Context, on ground) (place, error) {
+	p := place{
+		isolation: IsolationContainer, workdir: r.opts.Workdir,
+		enforced: []string{fmt.Sprintf("container: %s %s (%s)", r.engine.Kind, r.engine.Facts.Version, r.engine.Why), "hidden: absent from the container"},
+	}
+	open, shield, err := r.bindMirror(r.l.mirror, r.opts.Workdir, false)
+	if err != nil {
+		return place{}, err
+	}
+	p.shield = shield
+	for _, m := range r.l.mounts {
+		if m.launch == nil {
+			r.binds = append(r.binds, docker.Bind{Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})
+			continue
+		}
+		n, shield, err := r.bindMirror(m.launch.mirror, m.Target, m.ReadOnly)
+		if err != nil {
+			return place{}, fmt.Errorf("mount %s: %w", m.Source, err)
+		}
+		m.launch.place.shield = shield
+		open += n
+	}
+	p.enforced = append(p.enforced, "read-only: read-only mounts")
+	if open > 0 {
+		p.enforced = append(p.enforced, fmt.Sprintf("read-only: mode bits only for %d", open))
+		p.warnings = append(p.warnings, fmt.Sprintf("%d read-only paths are protected by mode bits only inside (links, or more than %d mounts); edits of them never come home", open, container.MaxBinds))
+	}
+	if r.user.Note != "" {
+		p.warnings = append(p.warnings, r.user.Note)
+	}
+	for _, session := range r.ended {
+		p.warnings = append(p.warnings, fmt.Sprintf("ended the container of session %s, whose process had died: alca-mount sync %[1]s brings its edits home", session))
+	}
+	p.warnings = append(p.warnings, r.limitWarnings()...)
+	p.warnings = append(p.warnings, r.l.notes...)
+	return p, nil
+}
+
+// limitWarnings names limits that were asked for and that the engine can't set.
+func (r *containerRuntime) limitWarnings() []string {
+	var out []string
+	if r.opts.Memory > 0 && !r.engine.Facts.Memory {
+		out = append(out, "the engine can't limit memory here")
+	}
+	if r.opts.CPUs > 0 && !r.engine.Facts.CPUs {
+		out = append(out, "the engine can't limit CPUs here")
+	}
+	return out
+}
+
+// bindMirror adds a mirror's binds. It returns how many read-only paths have none, and what keeps those that have one.
+func (r *containerRuntime) bindMirror(m *mirror.Mirror, target string, readOnly bool) (int, *bindShield, error) {
+	top := m.Root.Path()
+	r.binds = append(r.binds, docker.Bind{Source: top, Target: target, ReadOnly: readOnly})
+	p := container.Protection{ReadOnly: []string{string(safety.Top)}}
+	if !readOnly {
+		p = container.Protect(entriesOf(m), container.MaxBinds)
+		for _, dir := range p.Pinned {
+			r.binds = append(r.binds, docker.Bind{Source: path.Join(top, dir), Target: container.Inside(target, dir)})
+		}
+		for _, rel := range p.ReadOnly {
+			r.binds = append(r.binds, docker.Bind{Source: path.Join(top, rel), Target: container.Inside(target, rel), ReadOnly: true})
+		}
+	}
+	shield, err := newBindShield(top, p.ReadOnly)
+	if err == nil {
+		r.shields = append(r.shields, shield)
+	}
+	return len(p.Open), shield, err
+}
+
+// entriesOf lists what a mirror holds. Its marker is nobody's to change: without it, syncing halts.
+func entriesOf(m *mirror.Mirror) []container.Entry {
+	out := []container.Entry{{Path: safety.MarkerName, ReadOnly: true}}
+	for p, e := range m.Base.All() {
+		dir := e.State.Kind == safety.Directory
+		out = append(out, container.Entry{
+			Path: string(p), Dir: dir, Link: e.State.Kind == safety.Symlink,
+			ReadOnly: m.Policy.Access(string(p), dir) == dotfiles.ReadOnly,
+		})
+	}
+	return out
+}
+
+func (r *containerRuntime) run(ctx context.Context, spec plain.Spec) (plain.Exit, error) {
+	streams := spec
+	if streams.Stdin == nil {
+		streams.Stdin = os.Stdin
+	}
+	if streams.Stdout == nil {
+		streams.Stdout = os.Stdout
+	}
+	if streams.Stderr == nil {
+		streams.Stderr = os.Stderr
+	}
+	exit, err := container.Run(ctx, r.engine, container.Spec{
+		Settings: r.settings(), Command: r.opts.command(spec.Argv), Entrypoint: r.opts.entrypoint(), Env: r.env(spec.Dir), Dir: spec.Dir,
+		Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr, Grace: spec.Grace, Signals: spec.Signals,
+	})
+	return plain.Exit{Code: exit.Code, Killed: exit.Killed}, err
+}
+
+func (r *containerRuntime) settings() container.Settings {
+	return container.Settings{
+		Image: r.image.ID, User: r.user, Network: r.opts.Network, Memory: r.opts.Memory, CPUs: r.opts.CPUs,
+		CapAdd: r.opts.CapAdd, CapDrop: r.opts.CapDrop, Binds: r.binds, Labels: r.labels(),
+	}
+}
+
+func (r *containerRuntime) labels() map[string]string {
+	return map[string]string{labelSession: r.l.session.ID, labelState: r.l.state.Path(), labelProject: r.l.project}
+}
+
+// env is what the container gets besides the image's own.
+func (r *containerRuntime) env(dir string) []string {
+	vars := map[string]string{}
+	for _, kv := range os.Environ() {
+		if k, v, _ := strings.Cut(kv, "="); ownPassedOn(k) {
+			vars[k] = v
+		}
+	}
+	for _, setting := range r.l.opts.Env {
+		k, v, isSet := strings.Cut(setting, "=")
+		if !isSet {
+			if v, isSet = os.LookupEnv(k); !isSet {
+				continue
+			}
+		}
+		vars[k] = v
+	}
+	vars["ALCA_MOUNT"], vars["ALCA_MOUNT_SESSION"], vars["ALCA_MOUNT_PROJECT"], vars["PWD"] = "1", r.l.session.ID, r.l.project, dir
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(vars)) {
+		out = append(out, k+"="+vars[k])
+	}
+	return out
+}
+
+// command is what runs behind the image's entrypoint; with Up or Enter a shell does that before CMD.
+func (c *Container) command(argv []string) []string {
+	if c.Up == "" && c.Enter == "" {
+		return argv
+	}
+	script := "exec \"$@\""
+	if c.Enter != "" {
+		script = c.Enter + "\n" + script
+	}
+	if c.Up != "" {
+		script = "( " + c.Up + "\n) || { echo 'commands.up failed' >&2; exit 125; }\n" + script
+	}
+	return append([]string{"sh", "-c", script, "sh"}, argv...)
+}
+
+func (c *Container) entrypoint() []string { return nil }
+
+func (r *containerRuntime) close() error {
+	if r.closed || r.engine == nil {
+		return nil
+	}
+	r.closed = true
+	return r.engine.Close()
+}
+
+// release ends what protects read-only paths, after the last sync.
+func (r *containerRuntime) release() error {
+	var errs []error
+	for _, s := range r.shields {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(errs...)
+}
