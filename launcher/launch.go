@@ -264,6 +264,8 @@ func (l *launch) announce() {
 	for _, w := range l.policy.Warnings() {
 		start.Warnings = append(start.Warnings, fmt.Sprintf("%s:%d: %s", w.Source, w.Line, w.Text))
 	}
+	l.session.Enforced = start.Enforced
+	_ = l.session.Save() // for status to tell; the launch goes on without
 	if l.opts.AfterBuild != nil {
 		l.opts.AfterBuild(start)
 	}

@@ -37,6 +37,7 @@ type Record struct {
 	GitRefs    string          `json:"git_refs,omitempty"` // digest of what named commits in the mirror's .git when it was copied
 	Orphans    []BroughtOrphan `json:"orphans,omitempty"`  // of earlier sessions, that the mirror was built with
 	Engine     string          `json:"engine,omitempty"`   // the container engine that CMD runs under: its address, or "podman" for a service that is started when needed
+	Enforced   []string        `json:"enforced,omitempty"` // what the launch enforced
 	Stores     [2]string       `json:"stores,omitempty"`   // where displaced files are, by Side
 	Undoes     string          `json:"undoes,omitempty"`   // of an undo, which is a session without a mirror: the session that it undid
 }

@@ -1,0 +1,117 @@
+package mirror
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+func endSession(t *testing.T, state *StateDir, project string, ago time.Duration, bytes int, change func(*Session)) *Session {
+	t.Helper()
+	s, err := state.New(project, Record{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.State, s.Ended, s.Mirror = SessionEnded, time.Now().Add(-ago), filepath.Join(s.Dir(), "mirror")
+	if change != nil {
+		change(s)
+	}
+	if err := os.WriteFile(filepath.Join(s.Dir(), "kept"), make([]byte, bytes), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Save(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func pruned(t *testing.T, state *StateDir, opts PruneOptions) []string {
+	t.Helper()
+	gone, err := state.Prune(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, p := range gone {
+		out = append(out, p.Session)
+	}
+	return out
+}
+
+func TestPruneTakesTheOldAndThenTheOldestOfTooMuch(t *testing.T) {
+	project := filepath.Join(t.TempDir(), "p")
+	state := NewStateDir(filepath.Join(t.TempDir(), "state"))
+	day := 24 * time.Hour
+	young := endSession(t, state, project, day, 50_000, nil)
+	middle := endSession(t, state, project, 5*day, 50_000, nil)
+	old := endSession(t, state, project, 15*day, 50_000, nil)
+	for _, dry := range []bool{true, false} {
+		if got := pruned(t, state, PruneOptions{After: 14 * day, Size: 1 << 30, DryRun: dry}); !slices.Equal(got, []string{old.ID}) {
+			t.Errorf("dry %v: by age %q", dry, got)
+		}
+	}
+	if got := pruned(t, state, PruneOptions{After: 14 * day, Size: 60_000}); !slices.Equal(got, []string{middle.ID}) {
+		t.Errorf("by size %q", got)
+	}
+	if _, err := os.Lstat(young.Dir()); err != nil {
+		t.Errorf("the youngest is gone: %v", err)
+	}
+	if _, err := os.Lstat(old.Dir()); err == nil {
+		t.Error("the old one is still there")
+	}
+}
+
+func TestPruneSparesWhatIsNotOnlyKept(t *testing.T) {
+	project := filepath.Join(t.TempDir(), "p")
+	state := NewStateDir(filepath.Join(t.TempDir(), "state"))
+	endSession(t, state, project, time.Hour, 1, func(s *Session) { s.State = SessionReady }) // crashed
+	endSession(t, state, project, time.Hour, 1, func(s *Session) {                           // kept, perhaps with work in it
+		if err := os.Mkdir(s.Mirror, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	})
+	spared := endSession(t, state, project, time.Hour, 1, nil)
+	running := endSession(t, state, project, time.Hour, 1, nil)
+	if err := running.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	defer running.Unlock()
+	opts := PruneOptions{Spare: func(s *Session) string {
+		if s.ID == spared.ID {
+			return "held"
+		}
+		return ""
+	}}
+	if got := pruned(t, state, opts); len(got) > 0 {
+		t.Errorf("pruned %q", got)
+	}
+	if got := pruned(t, state, PruneOptions{Project: filepath.Join(t.TempDir(), "other")}); len(got) > 0 {
+		t.Errorf("another project's: %q", got)
+	}
+}
+
+// It was listed as ended, and by the time it is locked somebody has taken it up.
+func TestPruneLooksAgainWithTheSessionLocked(t *testing.T) {
+	project := filepath.Join(t.TempDir(), "p")
+	state := NewStateDir(filepath.Join(t.TempDir(), "state"))
+	s := endSession(t, state, project, time.Hour, 1, nil)
+	asked := 0
+	opts := PruneOptions{Spare: func(*Session) string {
+		if asked++; asked == 1 {
+			again := &Session{Record: s.Record, dir: s.dir}
+			again.State = SessionReady
+			if err := again.Save(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return ""
+	}}
+	if got := pruned(t, state, opts); len(got) > 0 {
+		t.Errorf("pruned %q", got)
+	}
+}
