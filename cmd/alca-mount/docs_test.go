@@ -50,6 +50,9 @@ func notRun(b snippet) error {
 		"README.md: scripts/test.sh":                              "runs all tests, this one among them",
 		"README.md: go install ./cmd/alca-mount":                  "the first command has shown that it builds; this would install it for the user",
 	}
+	if scriptName(b) != "" {
+		return nil // installed, and the document's sessions run it
+	}
 	if reasons[b.file+": "+strings.TrimSpace(b.text)] == "" {
 		return errors.New("instructions that are not run have to be listed in notRun with a reason")
 	}
@@ -290,6 +293,7 @@ func TestDocumentsExamplesWork(t *testing.T) {
 			checkBlocks(t, list)
 			sh := newShell(t)
 			buildExample(t, sh, list)
+			installScripts(t, sh, list)
 			var cmds []command
 			for _, b := range list {
 				if b.kind != "console" {
@@ -340,6 +344,32 @@ func buildExample(t *testing.T, sh *shell, list []snippet) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", list[i], err, out)
 	}
+}
+
+// installScripts puts a document's scripts, "#!/bin/sh" and then "# NAME …", to where its sessions find them.
+func installScripts(t *testing.T, sh *shell, list []snippet) {
+	t.Helper()
+	bin := filepath.Join(filepath.Dir(sh.home), "bin")
+	for _, b := range list {
+		name := scriptName(b)
+		if name == "" {
+			continue
+		}
+		err := errors.Join(os.MkdirAll(bin, 0o700), os.WriteFile(filepath.Join(bin, name), []byte(b.text), 0o700))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// scriptName is the name of a block that is a script; "" for others.
+func scriptName(b snippet) string {
+	head, ok := strings.CutPrefix(b.text, "#!/bin/sh\n# ")
+	if b.kind != "sh" || !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(head, " ")
+	return name
 }
 
 // needGo skips a test that builds, where there is nothing to build with: a test binary may be run on another machine.
