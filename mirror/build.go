@@ -32,6 +32,13 @@ type builder struct {
 	progress     progress
 }
 
+func newBuilder(v view, m *Mirror, extras *extras) *builder {
+	return &builder{
+		view: v, to: m.Root, copier: m.Root.Copier(), extras: extras, owner: newOwner(),
+		parts: make([]buildPart, workersOr(m.Options.Workers)), progress: progress{call: m.Options.Progress},
+	}
+}
+
 // buildJob is a directory to make and fill, or some entries of one that was made.
 type buildJob struct {
 	scanJob

@@ -215,10 +215,7 @@ func (m *Mirror) build(ctx context.Context) error {
 		return err
 	}
 	defer extras.close()
-	b := &builder{
-		view: m.view(ProjectSide), to: m.Root, copier: m.Root.Copier(), extras: extras, owner: newOwner(),
-		parts: make([]buildPart, workersOr(m.Options.Workers)), progress: progress{call: m.Options.Progress},
-	}
+	b := newBuilder(m.view(ProjectSide), m, extras)
 	if b.view.only, err = m.population(ctx, ProjectSide); err != nil {
 		return err
 	}

@@ -61,6 +61,8 @@ type view struct {
 	only      filter // nil: all
 	ownReadme bool
 	base      *Base
+
+	unprotected bool // read-only entries are taken as writable: nothing flows back
 }
 
 // enters reports whether the directory p is looked into. One of the mirror's that is hidden by now, and was not when both
@@ -187,7 +189,11 @@ func (v view) look(d *safety.Dir, job scanJob, n safety.Dirent) (Found, error) {
 }
 
 func (v view) access(job scanJob, name string, kind safety.Kind) dotfiles.Access {
-	return v.policy.AccessBelow(string(job.path), job.access, name, kind == safety.Directory)
+	access := v.policy.AccessBelow(string(job.path), job.access, name, kind == safety.Directory)
+	if v.unprotected && access == dotfiles.ReadOnly {
+		return dotfiles.Writable
+	}
+	return access
 }
 
 func (v view) counts(job scanJob, name string, kind safety.Kind) bool {

@@ -77,13 +77,19 @@ type mirrorFlags struct {
 
 func (m *mirrorFlags) add(f *pflag.FlagSet) {
 	m.ruleFlags.add(f)
-	m.population = choiceVar(f, "population", "walk", "all that the rules allow, git's tracked and unignored files, or git where possible", "walk", "git", "auto")
-	m.symlinks = choiceVar(f, "symlinks", "keep", "keep links, copy the files they lead to, or leave links out", "keep", "follow", "skip")
+	m.population, m.symlinks = addHow(f)
 	f.IntVar(&m.gitDepth, "git-depth", 0, "how many commits of HEAD's history --git copy and import take, without other branches (default: all)")
 	f.BoolVar(&m.hiddenHistory, "git-with-hidden-history", false, "let --git copy and import take a history that holds hidden files")
 	f.StringVar(&m.mirrorDir, "mirror-dir", "", "build the mirror in `DIR` (default: in the state directory)")
 	f.StringVar(&m.name, "name", "", "a `NAME` to refer to the session by")
 	f.BoolVar(&m.dryRun, "dry-run", false, "print what would be mirrored, hidden and read-only; start and write nothing")
+}
+
+// addHow adds the flags that say which entries count and what becomes of links.
+func addHow(f *pflag.FlagSet) (population, symlinks *choice) {
+	population = choiceVar(f, "population", "walk", "all that the rules allow, git's tracked and unignored files, or git where possible", "walk", "git", "auto")
+	symlinks = choiceVar(f, "symlinks", "keep", "keep links, copy the files they lead to, or leave links out", "keep", "follow", "skip")
+	return population, symlinks
 }
 
 // check validates what cobra cannot.
@@ -113,12 +119,15 @@ func (r *ruleFlags) check(f *pflag.FlagSet) error {
 	return nil
 }
 
-func (m *mirrorFlags) populationMode() mirror.Population {
-	return map[string]mirror.Population{"walk": mirror.Walk, "git": mirror.Git, "auto": mirror.Auto}[m.population.value]
+func (m *mirrorFlags) populationMode() mirror.Population { return populationOf(m.population) }
+func (m *mirrorFlags) linksMode() mirror.Links           { return linksOf(m.symlinks) }
+
+func populationOf(c *choice) mirror.Population {
+	return map[string]mirror.Population{"walk": mirror.Walk, "git": mirror.Git, "auto": mirror.Auto}[c.value]
 }
 
-func (m *mirrorFlags) linksMode() mirror.Links {
-	return map[string]mirror.Links{"keep": mirror.KeepLinks, "follow": mirror.FollowLinks, "skip": mirror.SkipLinks}[m.symlinks.value]
+func linksOf(c *choice) mirror.Links {
+	return map[string]mirror.Links{"keep": mirror.KeepLinks, "follow": mirror.FollowLinks, "skip": mirror.SkipLinks}[c.value]
 }
 
 func (r *ruleFlags) gitMode() mirror.GitMode {

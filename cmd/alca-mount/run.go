@@ -246,11 +246,15 @@ func whyNone(reason string) string {
 }
 
 func builtText(b mirror.Built) string {
+	return fmt.Sprintf("%s · %s hidden · %s read-only", filesText(b), grouped(b.Hidden), grouped(b.ReadOnly))
+}
+
+func filesText(b mirror.Built) string {
 	files := fmt.Sprintf("%s, %s", count(b.Files, "file"), humanBytes(b.Bytes))
 	if how := copiedText(b.CopiedBy); how != "" {
 		files += " (" + how + ")"
 	}
-	return fmt.Sprintf("%s · %s hidden · %s read-only", files, grouped(b.Hidden), grouped(b.ReadOnly))
+	return files
 }
 
 func copiedText(m safety.Method) string {
