@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +64,9 @@ func endBlocks(e ending) []endBlock {
 	list("conflicts: %d; the mirror's version is in the project, the other one is kept:", c.Conflicts)
 	list("refused: %d; the agent may not change these:", c.Refused)
 	list("held for your word: %d:", c.Held)
+	if slices.ContainsFunc(c.Held, func(n autosync.PathNote) bool { return n.Hold != "" }) {
+		out = append(out, endBlock{urgent: true, head: fmt.Sprintf("to let it pass: alca-mount apply %s [PATH…]", e.session)})
+	}
 	list("orphans: %d; made at hidden paths, kept, not brought home:", c.Orphans)
 	list("failed: %d; still in the mirror:", c.Failed)
 	if n := len(c.NewInExcluded); n > 0 {
