@@ -30,6 +30,7 @@ type engine struct {
 
 	unlocked map[safety.RelPath]safety.Info // mirror directories made writable for a step
 	modes    []finalMode                    // directories whose mode is set when they are full
+	made     map[safety.RelPath]finalMode   // directories that we made, with the mode that they have from us
 	dirty    map[sidePath]bool              // directories whose names have to be made durable
 	dirWas   int64                          // mtime of the project's directory in which a name is about to change
 	left     map[safety.RelPath]bool        // refused versions that still lie in the mirror
@@ -67,7 +68,7 @@ type finalMode struct {
 
 // openEngine opens a mirror's journal and stores. The caller has the session's lock.
 func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
-	e := &engine{m: m, opts: opts, unlocked: map[safety.RelPath]safety.Info{}, keptTimes: map[string]int{}, dirty: map[sidePath]bool{}}
+	e := &engine{m: m, opts: opts, unlocked: map[safety.RelPath]safety.Info{}, keptTimes: map[string]int{}, made: map[safety.RelPath]finalMode{}, dirty: map[sidePath]bool{}}
 	e.others = others{dir: filepath.Dir(m.Session.Dir()), own: m.Session.ID}
 	var err error
 	if e.journal, e.history, err = openJournal(filepath.Join(m.Session.Dir(), "journal"), m.Project.Before(), m.Base); err != nil {
@@ -322,6 +323,11 @@ func (e *engine) moveBase(pl plan) {
 	}
 	for _, p := range pl.forget {
 		e.setBase(p, mirror.Entry{})
+	}
+	for _, lk := range e.view.looks {
+		if lk.project.Kind == safety.Directory && lk.mirrored.Kind == safety.Directory {
+			e.followMode(lk.path)
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ func (l *live) startWithQueueOf(n int) {
 	if err != nil {
 		l.t.Skip("the limit can't be lowered:", err)
 	}
-	l.s, err = autosync.Start(l.t.Context(), l.m, autosync.Options{Events: func(e autosync.Event) { l.events <- e }}, autosync.LiveOptions{})
+	l.s, err = autosync.Start(l.t.Context(), l.m, autosync.Options{Events: l.note}, autosync.LiveOptions{})
 	l.must(errors.Join(err, os.WriteFile(limit, before, 0)))
 	l.t.Cleanup(func() { l.s.Stop(context.Background()) })
 }
@@ -94,7 +94,7 @@ func TestLiveWatchLimitIsToldAndHealed(t *testing.T) {
 	every := 100 * time.Millisecond
 	l := &live{pair: newPair(t, lines...), events: make(chan autosync.Event, 100_000)}
 	var err error
-	l.s, err = autosync.Start(t.Context(), l.m, autosync.Options{Events: func(e autosync.Event) { l.events <- e }}, autosync.LiveOptions{ScanInterval: &every})
+	l.s, err = autosync.Start(t.Context(), l.m, autosync.Options{Events: l.note}, autosync.LiveOptions{ScanInterval: &every})
 	l.must(err)
 	t.Cleanup(func() { l.s.Stop(context.Background()) })
 	if e := l.await(autosync.Degraded, ""); !strings.Contains(e.Reason, "max_user_watches") || l.s.Healthy() {

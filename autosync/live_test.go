@@ -24,7 +24,7 @@ func newLive(t *testing.T, lines ...string) *live {
 	p := newPair(t, lines...)
 	l := &live{pair: p, events: make(chan autosync.Event, 100_000)}
 	var err error
-	l.s, err = autosync.Start(t.Context(), p.m, autosync.Options{Events: func(e autosync.Event) { l.events <- e }}, autosync.LiveOptions{})
+	l.s, err = autosync.Start(t.Context(), p.m, autosync.Options{Events: l.note}, autosync.LiveOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,6 +128,7 @@ func (e *engine) makeDir(s step) error {
 	if mode&0o300 != 0o300 {
 		e.modes = append(e.modes, finalMode{sidePath{s.side, s.path}, mode})
 	}
+	e.made[s.path] = finalMode{sidePath{s.side, s.path}, mode}
 	entry := mirror.Entry{State: s.to}
 	entry.Project = mirror.StampOf(safety.Info{Kind: safety.Directory, Mode: mode})
 	entry.Mirror = entry.Project
@@ -138,6 +139,26 @@ func (e *engine) makeDir(s step) error {
 	e.report(s, "")
 	e.protectNew(s)
 	return nil
+}
+
+// followMode gives a directory that we made the mode that its original has by now: cp -a and tar make a directory, fill
+// it, and then set its mode. One whose mode somebody changed since is left as it is.
+func (e *engine) followMode(p safety.RelPath) {
+	made, ok := e.made[p]
+	if !ok {
+		return
+	}
+	info := e.tree(made.side).Get(p).Info
+	mode := e.dirMode(step{path: p, side: made.side})
+	if info.Mode&0o777 != made.mode || mode == made.mode {
+		return
+	}
+	if err := e.root(made.side).Chmod(p, info, info.Mode&^0o777|mode); err != nil {
+		e.fail(p, err)
+		return
+	}
+	made.mode = mode
+	e.made[p] = made
 }
 
 func stampAt(e *mirror.Entry, side mirror.Side) *mirror.Stamp {

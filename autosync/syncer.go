@@ -302,6 +302,10 @@ func (s *Syncer) scanDone(ctx context.Context, found scanned, pace *pace) {
 	s.scanning = false
 	now := time.Now()
 	pace.scanned(now, s.healthy())
+	if gone := s.e.verify(); gone != nil { // a detached mount raises no event, and looks as it did
+		s.halt(gone)
+		return
+	}
 	for _, p := range found.paths {
 		s.queue.found(p, now)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // defaultSync is when changes cross unless --sync says otherwise.
-const defaultSync = launcher.SyncExit
+const defaultSync = launcher.SyncLive
 
 // choice is a flag that takes one of a few words.
 type choice struct {

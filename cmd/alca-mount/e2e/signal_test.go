@@ -123,7 +123,7 @@ func TestProgramKilledWhileCMDRuns(t *testing.T) {
 	w.copyTree(w.project, before)
 	w.watchOutside()
 	_, gate := w.gated()
-	p := w.start("--", "sh", "-c", `echo $$ > "$TOOLS/pid"; `+work+"; "+gate)
+	p := w.start("--sync", "exit", "--", "sh", "-c", `echo $$ > "$TOOLS/pid"; `+work+"; "+gate)
 	w.appears(filepath.Join(w.dir, "at"))
 	p.signal(unix.SIGKILL)
 	w.same("project", before, w.project)
