@@ -108,7 +108,7 @@ func (e *engine) openStores() error {
 		// Only the project and the store are worth waiting for a disk: a mirror can be built again.
 		durable := mirror.Side(side) == mirror.ProjectSide
 		folder := filepath.Join(dir, [...]string{"store", "mirror-store"}[side])
-		if err := makeFolder(folder); err != nil {
+		if err := makeFolder(folder, root.Before()); err != nil {
 			return fmt.Errorf("make the store: %w", err)
 		}
 		places := []string{folder}
@@ -138,7 +138,12 @@ func (e *engine) skipUsedSlots() error {
 }
 
 // makeFolder makes a folder of the session's. One that is something else by now was put there by somebody else.
-func makeFolder(folder string) error {
+func makeFolder(folder string, before safety.Before) error {
+	if before != nil {
+		if err := before(safety.OpMkdir, folder); err != nil {
+			return err
+		}
+	}
 	err := os.Mkdir(folder, 0o700)
 	if !errors.Is(err, fs.ErrExist) {
 		return err

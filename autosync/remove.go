@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"syscall"
 
 	"github.com/alca-mount/alca-mount/mirror"
@@ -39,12 +40,19 @@ func (e *engine) remove(s step) error {
 	if err != nil && isNotEmpty(err) {
 		// Hidden or refused entries are left in it: for the other side it is gone. The mirror's own rest stays in the
 		// base: a later pass would take it for a directory that the agent made, and bring it back to the project.
-		if s.side == mirror.ProjectSide {
+		// Nor may it go where something below could not be removed: the directory would look new, too.
+		if s.side == mirror.ProjectSide && !e.failedBelow(s.path) {
 			e.setBase(s.path, mirror.Entry{})
 		}
 		return nil
 	}
 	return err
+}
+
+// failedBelow reports whether this pass left something behind in a directory.
+func (e *engine) failedBelow(dir safety.RelPath) bool {
+	below := func(n PathNote) bool { return n.Path.In(dir) }
+	return slices.ContainsFunc(e.changes.Failed, below) || slices.ContainsFunc(e.again, below)
 }
 
 func (e *engine) removeFile(s step) error {

@@ -41,6 +41,11 @@ func bringHome(ctx context.Context, project *safety.Root, store string, keepRoot
 		return err
 	}
 	defer from.Close()
+	if before := project.Before(); before != nil {
+		if err := before(safety.OpDrop, store); err != nil {
+			return err
+		}
+	}
 	if err := os.Remove(filepath.Join(store, ".gitignore")); err != nil && !isAbsent(err) {
 		return err
 	}

@@ -281,7 +281,7 @@ func (u *undoing) begin(state *mirror.StateDir, s *mirror.Session) error {
 	}
 	u.session = session
 	folder := filepath.Join(session.Dir(), "store")
-	if err = makeFolder(folder); err == nil {
+	if err = makeFolder(folder, u.project.Before()); err == nil {
 		u.store, err = safety.OpenStore(u.project, true, session.ID, folder)
 	}
 	if err == nil {

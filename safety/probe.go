@@ -118,14 +118,17 @@ func probeMount(s *sys, a, b int) error {
 func openCandidate(root *Root, c candidate) (*Store, error) {
 	if c.parent != "" {
 		if err := makePrivate(root.sys, c.parent); err != nil {
+			removeEmptied(c.dir)
 			return nil, err
 		}
 	}
 	if err := makePrivate(root.sys, c.dir); err != nil {
+		removeEmptied(c.dir)
 		return nil, err
 	}
 	fd, pathOnly, err := root.sys.openRoot(c.dir)
 	if err != nil {
+		removeEmptied(c.dir)
 		return nil, fmt.Errorf("open store %q: %w", c.dir, err)
 	}
 	s := &Store{root: root, dir: c.dir, folder: &Dir{sys: root.sys, name: c.dir, fd: fd, pathOnly: pathOnly}}
@@ -160,11 +163,17 @@ func (s *Store) abandon() error {
 		return nil
 	}
 	s.folder.Close()
-	os.Remove(s.dir)
-	if parent := filepath.Dir(s.dir); Reserved(filepath.Base(parent)) {
+	removeEmptied(s.dir)
+	return nil
+}
+
+// removeEmptied removes a store's folder, and the reserved one above it, where nothing is in them: what could not be
+// used must not be left in a project.
+func removeEmptied(dir string) {
+	os.Remove(dir)
+	if parent := filepath.Dir(dir); Reserved(filepath.Base(parent)) {
 		os.Remove(parent)
 	}
-	return nil
 }
 
 // probe finds out how files can be replaced from this folder: one mount and one device with the root, and then a real

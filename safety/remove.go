@@ -196,7 +196,7 @@ func (r *remover) enter(dirfd int, name string) (int, error) {
 
 // open gives the directory called name, and nothing else, the owner's bits.
 func (r *remover) open(dirfd int, name string) error {
-	if mounted, err := isMountRoot(dirfd, name); err != nil || mounted {
+	if mounted, err := r.sys.isMountRoot(dirfd, name); err != nil || mounted {
 		return errors.Join(fmt.Errorf("it may be a mount"), err)
 	}
 	pin, err := r.sys.pin(OpRemove, dirfd, name)

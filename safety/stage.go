@@ -178,7 +178,7 @@ func (s *Store) lookAt(folder, parent int, name string, expect Info) (target, er
 		return t, err
 	}
 	t.otherMount = t.otherMount || t.dir.Dev != s.root.info.Dev
-	t.mountPoint, _ = isMountRoot(parent, name) // where the kernel can't tell, Place says EBUSY
+	t.mountPoint, _ = y.isMountRoot(parent, name) // where the kernel can't tell, Place says EBUSY
 	if t.info.Kind == File {
 		t.attrs, err = readXattrs(y, OpPin, fd, name, isHarmAttr)
 	}

@@ -37,6 +37,8 @@ const (
 	OpKeepWrite   Op = "KEEP_WRITE"
 	OpKeepFsync   Op = "KEEP_FSYNC"
 	OpPin         Op = "PIN"
+	OpAccess      Op = "ACCESS"
+	OpMountRoot   Op = "MOUNT_ROOT"
 	OpExchange    Op = "EXCHANGE"
 	OpPutBack     Op = "PUT_BACK"
 	OpTakeAway    Op = "TAKE_AWAY"

@@ -19,14 +19,17 @@ func openBeneath(dirfd int, path string) (int, error) { return -1, unix.ENOSYS }
 func (s *sys) findLacks(rootfd int) { s.noOpenat2, s.noTmpfile = true, true }
 
 func (s *sys) openNoMount(op Op, dirfd int, name string) (int, error) {
-	if mounted, err := isMountRoot(dirfd, name); err != nil || mounted {
+	if mounted, err := s.isMountRoot(dirfd, name); err != nil || mounted {
 		return -1, errors.Join(unix.EXDEV, err)
 	}
 	return s.open(op, dirfd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 }
 
 // isMountRoot compares devices: without bind mounts that is enough.
-func isMountRoot(dirfd int, name string) (bool, error) {
+func (s *sys) isMountRoot(dirfd int, name string) (bool, error) {
+	if err := s.may(OpMountRoot, name); err != nil {
+		return false, err
+	}
 	var dir, st unix.Stat_t
 	if err := unix.Fstat(dirfd, &dir); err != nil {
 		return false, err

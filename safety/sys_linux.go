@@ -41,7 +41,7 @@ func (s *sys) findLacks(rootfd int) {
 // the kernel can't tell.
 func (s *sys) openNoMount(op Op, dirfd int, name string) (fd int, err error) {
 	if s.noOpenat2 {
-		if mounted, err := isMountRoot(dirfd, name); err != nil || mounted {
+		if mounted, err := s.isMountRoot(dirfd, name); err != nil || mounted {
 			return -1, errors.Join(unix.EXDEV, err)
 		}
 		return s.open(op, dirfd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
@@ -58,7 +58,10 @@ func (s *sys) openNoMount(op Op, dirfd int, name string) (fd int, err error) {
 }
 
 // isMountRoot reports whether something is mounted at name.
-func isMountRoot(dirfd int, name string) (bool, error) {
+func (s *sys) isMountRoot(dirfd int, name string) (bool, error) {
+	if err := s.may(OpMountRoot, name); err != nil {
+		return false, err
+	}
 	var stx unix.Statx_t
 	err := retry(func() error {
 		return unix.Statx(dirfd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &stx)

@@ -76,7 +76,7 @@ func (s *sys) findLacks(rootfd int)          {}
 func (s *sys) openNoMount(op Op, dirfd int, name string) (fd int, err error) {
 	return -1, errors.ErrUnsupported
 }
-func isMountRoot(dirfd int, name string) (bool, error)             { return false, errors.ErrUnsupported }
+func (s *sys) isMountRoot(dirfd int, name string) (bool, error)    { return false, errors.ErrUnsupported }
 func (s *sys) tmpfile(op Op, dirfd int, mode uint32) (int, error)  { return -1, errors.ErrUnsupported }
 func (s *sys) linkUnnamed(op Op, fd, dirfd int, name string) error { return errors.ErrUnsupported }
 func (s *sys) chmodPinned(op Op, fd int, mode uint32, name string) error {

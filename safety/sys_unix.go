@@ -371,7 +371,7 @@ func (s *sys) readDir(op Op, fd int, name string) ([]Dirent, error) {
 
 // mayChangeNames reports whether names may be made and removed in the directory.
 func (s *sys) mayChangeNames(dirfd int) bool {
-	return unix.Faccessat(dirfd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS) == nil
+	return s.may(OpAccess, ".") == nil && unix.Faccessat(dirfd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS) == nil
 }
 
 func closeFD(fd int) {

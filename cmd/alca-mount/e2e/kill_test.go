@@ -73,7 +73,7 @@ func TestKilledAtAnyMomentLosesNothing(t *testing.T) {
 				for j := 5; j <= 40; j += 5 {
 					write(t, filepath.Join(k.project, fmt.Sprintf("d%d", j)), versionText(fmt.Sprintf("d%d", j), "v", 0))
 				}
-				k.busySession(time.Duration(rand.IntN(700))*time.Millisecond)
+				k.busySession(time.Duration(rand.IntN(700)) * time.Millisecond)
 				if len(k.badEnds()) > 0 {
 					crashes.Add(1)
 				}

@@ -1,0 +1,39 @@
+//go:build linux
+
+package launcher_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/launcher"
+	"github.com/alca-mount/alca-mount/mirror"
+)
+
+// A live session carried a deletion and died; its end finds nothing more to do. What it deleted is still kept.
+func TestFinishKeepsWhatASessionKept(t *testing.T) {
+	b := newBench(t, "gone = precious", "other = o")
+	s, err := b.opts.State.New(b.project, mirror.Record{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := mirror.Create(t.Context(), b.project, "", mirror.Options{Session: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(m.Root.Path(), "gone")); err != nil {
+		t.Fatal(err)
+	}
+	c, err := autosync.Once(t.Context(), m, autosync.Options{Deletes: true})
+	if err != nil || len(c.Deleted) != 1 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if _, err := launcher.Finish(t.Context(), m, launcher.Options{State: b.opts.State}); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(c.Deleted[0].Kept); err != nil || string(data) != "precious" {
+		t.Errorf("what was deleted: %q, %v", data, err)
+	}
+}
