@@ -104,7 +104,7 @@ func (k *killRun) busySession(after time.Duration) {
 	stop, saving := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(saving)
-		for n := 1; ; n++ {
+		for n := 1; n < 200; n++ { // bounded: a program that is left alone must come to its end
 			select {
 			case <-stop:
 				return
