@@ -47,6 +47,7 @@ type app struct {
 	project string // -C
 	json    bool
 	quiet   bool
+	yes     bool // -y
 	verbose bool
 	noColor bool
 
@@ -104,11 +105,11 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "only say what needs attention")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "say more")
 	flags.BoolVar(&a.noColor, "no-color", false, "no colours (as NO_COLOR)")
-	flags.BoolP("yes", "y", false, "take the offered choice at prompts")
+	flags.BoolVarP(&a.yes, "yes", "y", false, "take the offered choice at prompts")
 	root.AddCommand(
 		a.namedRunCommand(), a.createCommand(), a.syncCommand(), a.watchCommand(), a.diffCommand(), a.applyCommand(),
 		a.discardCommand(), a.undoCommand(), a.rmCommand(), a.recoverCommand(), a.lsCommand(),
-		a.explainCommand(), a.configCommand(), a.allowCommand(), a.versionCommand(), a.completionCommand(), a.manCommand(),
+		a.explainCommand(), a.initCommand(), a.configCommand(), a.allowCommand(), a.versionCommand(), a.completionCommand(), a.manCommand(),
 		a.orphansCommand(), a.pruneCommand(), a.statusCommand(),
 		a.snapshotCommand(),
 	)

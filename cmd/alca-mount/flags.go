@@ -149,7 +149,9 @@ type runFlags struct {
 	massDel   bool
 	guarded   bool
 	grace     time.Duration
-	live      liveFlags
+
+	noPreflight bool
+	live        liveFlags
 
 	hide         []string
 	allowSockets []string
@@ -202,6 +204,7 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&r.events, "events", "", "append what happens to `FILE` as JSON lines")
 	f.BoolVar(&r.massDel, "allow-mass-delete", false, "let mass deletions pass")
 	f.BoolVar(&r.guarded, "allow-guarded", false, "let changes of files that host tools execute pass")
+	f.BoolVar(&r.noPreflight, "no-preflight", false, "do not look for likely secrets before the first launch without rule files")
 	f.DurationVar(&r.grace, "grace", 10*time.Second, "from TERM to KILL for a CMD that does not go")
 	f.StringArrayVar(&r.hide, "hide", nil, "hide the host's `PATH` from CMD, in a namespace; repeatable")
 	f.StringArrayVar(&r.allowSockets, "allow-socket", nil, "let CMD reach the socket `PATH`, which a namespace hides; repeatable")

@@ -61,9 +61,6 @@ func tellIgnored(o *output, project, agent string) {
 	if files := dotfiles.Unapplied(project, agent); len(files) > 0 {
 		o.warn("not applied for agent %q: %s", agent, showAll(files))
 	}
-	if files := dotfiles.Foreign(project); len(files) > 0 {
-		o.warn("of other tools, not obeyed: %s; .agentignore is", showAll(files))
-	}
 }
 
 func showAll(names []string) string {

@@ -74,7 +74,7 @@ func commandOf(c *cobra.Command, args []string, optional bool) ([]string, error)
 func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) error {
 	began := time.Now()
 	o := a.out()
-	opts, events, err := a.launchOptions(flags, command)
+	opts, events, err := a.launchOptions(ctx, flags, command)
 	if err != nil {
 		return err
 	}
@@ -84,9 +84,14 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 	signals, ctx := startRelay(ctx)
 	defer signals.stop()
 	opts.Signals = signals.out
+	tellSecrets := func() {}
+	if !flags.noPreflight {
+		tellSecrets = a.secretsLater(ctx, opts.Project, opts.Policy, opts.State)
+	}
 	opts.AfterBuild = func(s launcher.Start) {
 		signals.started.Store(true)
 		bar.done()
+		tellSecrets()
 		tellStart(o, s, flags, time.Since(began))
 		events.start(opts.Project, s)
 	}
@@ -121,7 +126,7 @@ func ownCode(code int) int {
 	return code
 }
 
-func (a *app) launchOptions(flags *runFlags, command []string) (launcher.Options, *eventLog, error) {
+func (a *app) launchOptions(ctx context.Context, flags *runFlags, command []string) (launcher.Options, *eventLog, error) {
 	where, policy, err := a.prepare(&flags.mirrorFlags, command)
 	if err != nil {
 		return launcher.Options{}, nil, err
@@ -133,6 +138,16 @@ func (a *app) launchOptions(flags *runFlags, command []string) (launcher.Options
 	state, err := stateFor(where.project)
 	if err != nil {
 		return launcher.Options{}, nil, err
+	}
+	a.tellForeign(state, where.project)
+	if !flags.noPreflight {
+		wrote, err := a.askAboutSecrets(ctx, where, policy, state)
+		if err == nil && wrote {
+			_, policy, err = a.prepare(&flags.mirrorFlags, command)
+		}
+		if err != nil {
+			return launcher.Options{}, nil, err
+		}
 	}
 	guard, err := configuredGuard(flags.config)
 	if err != nil {
