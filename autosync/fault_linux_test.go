@@ -8,6 +8,8 @@ import (
 	"go/token"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -133,6 +135,7 @@ func TestFailingCallsLoseNothing(t *testing.T) {
 					t.Run(fmt.Sprintf("%v %s %d staying %v exchange %v tmpfile %v", errno, op, f.nth, f.staying, !way.NoExchange, !way.NoTmpfile), func(t *testing.T) {
 						t.Parallel()
 						p, versions, after := busy(t)
+						t.Cleanup(func() { dropStores(p.m.Session.Stores) })
 						p.withFault(f, way)
 						c, err := p.tryOnce(autosync.Options{Deletes: true})
 						p.wantOldOrNew(c, err, f)
@@ -181,5 +184,15 @@ func TestADirectoryStaysInTheBaseWhileSomethingInItCouldNotGo(t *testing.T) {
 	p.sync()
 	if got := names(t, p.project); !slices.Equal(got, []string{".", "other"}) {
 		t.Errorf("the project holds %q", got)
+	}
+}
+
+// dropStores removes stores that lie at the top of the file system, since the session's folder could not be had.
+func dropStores(stores [2]string) {
+	for _, s := range stores {
+		if top := filepath.Dir(s); safety.Reserved(filepath.Base(top)) {
+			_ = os.RemoveAll(s)
+			_ = os.Remove(top)
+		}
 	}
 }
