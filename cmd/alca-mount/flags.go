@@ -262,16 +262,10 @@ type silent struct{ error }
 func (silent) Error() string   { return "" }
 func (s silent) Unwrap() error { return s.error }
 
-// isolationMode: auto is none as long as the namespace is new; the start line says so.
+// isolationMode is what --isolation says, where a configured image decides auto.
 func (r *runFlags) isolationMode() launcher.Isolation {
 	if r.inContainer() {
 		return launcher.IsolationContainer
-	}
-	if r.isolation.value == "auto" && !r.needsNamespace() {
-		return launcher.IsolationNone
-	}
-	if r.isolation.value == "auto" {
-		return launcher.IsolationNamespace
 	}
 	return launcher.Isolation(r.isolation.value)
 }

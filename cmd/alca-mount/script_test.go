@@ -44,7 +44,20 @@ func setUp(e *testscript.Env) error {
 	for _, name := range []string{"ALCA_MOUNT", "ALCA_MOUNT_SESSION", "ALCA_MOUNT_PROJECT", "NO_COLOR", "XDG_CONFIG_HOME"} {
 		e.Setenv(name, "")
 	}
-	return os.MkdirAll(home, 0o700)
+	return launchPlainly(home)
+}
+
+// launchPlainly makes --isolation none the default of a home directory without a configuration: scripts play the user's
+// part from inside CMD.
+func launchPlainly(home string) error {
+	config := filepath.Join(home, ".config/alca-mount/config.toml")
+	if _, err := os.Lstat(config); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(config), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(config, []byte("isolation = \"none\"\n"), 0o600)
 }
 
 func condition(cond string) (bool, error) {

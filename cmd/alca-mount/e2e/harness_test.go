@@ -96,6 +96,8 @@ func newWorld(t *testing.T, tree ...string) *world {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.home, "XDG_STATE_HOME=" + w.state, "LC_ALL=C.UTF-8",
 		"OUTSIDE=" + w.outside, "TOOLS=" + dir, "GIT_CONFIG_NOSYSTEM=1", "TMPDIR=" + dir,
 	}
+	// The user's part is played from inside CMD in most tests; those of the namespace ask for it.
+	write(t, filepath.Join(w.home, ".config/alca-mount/config.toml"), "isolation = \"none\"\n")
 	plant(t, w.project, tree...)
 	plant(t, w.outside, "target.txt=outside target", "dir/main.go=outside main", "dir/victim.txt=outside victim",
 		"dir/sub/v2.txt=outside v2", "empty/")
