@@ -108,7 +108,12 @@ func (r *running) hasStopped(sig syscall.Signal) {
 		r.command.send(unix.SIGCONT)
 		return
 	}
-	if r.grace != nil || !r.console.watched() {
+	if r.grace != nil { // its end was asked for before we knew that it had stopped
+		r.stopped = false
+		r.command.send(unix.SIGCONT)
+		return
+	}
+	if !r.console.watched() {
 		return
 	}
 	_ = r.console.give()
