@@ -63,6 +63,7 @@ type launch struct {
 	place   place
 	syncer  *autosync.Syncer // under SyncLive
 	warm    *warm            // on the mirror of a kept session; else nil
+	waiting bool             // under SyncReview: not all is decided on
 	res     Result
 
 	docked *containerRuntime // of a container launch, from before the build
@@ -116,7 +117,7 @@ func supported(opts Options) error {
 		return errors.New("hiding paths, sockets, network or writes takes a namespace: isolation none has nothing for it")
 	}
 	switch opts.Sync {
-	case "", SyncLive, SyncExit, SyncOff:
+	case "", SyncLive, SyncExit, SyncReview, SyncOff:
 		return nil
 	}
 	return fmt.Errorf("sync %s: %w", opts.Sync, errors.ErrUnsupported)
@@ -306,7 +307,9 @@ func (l *launch) lastSync() error {
 		ctx = context.Background() // the launch's own may be what ended CMD: its edits come home all the same
 	}
 	var err error
-	if l.syncer != nil {
+	if l.opts.Sync == SyncReview {
+		err = l.review(ctx)
+	} else if l.syncer != nil {
 		l.res.Changes, _, err = l.syncer.Stop(ctx)
 	} else {
 		l.res.Changes, err = autosync.Once(ctx, l.mirror, l.syncOptions())
@@ -343,6 +346,8 @@ func (l *launch) whyKeep(syncErr error) string {
 		return "its container may still be running"
 	case syncErr != nil:
 		return "not all changes could be synced"
+	case l.waiting:
+		return WhyReview
 	}
 	return ""
 }
@@ -369,6 +374,9 @@ const WhyNotRemoved = "it could not be removed"
 // keep leaves mirror and session for later commands.
 func (l *launch) keep() error {
 	l.session.Kept, l.session.Ended, l.session.State = true, time.Now(), mirror.SessionEnded
+	if l.opts.Sync != SyncOff { // which decided on nothing
+		l.session.Waiting = l.waiting
+	}
 	return errors.Join(l.mirror.SaveBase(), l.session.Save(), l.mirror.Close(), l.session.Unlock())
 }
 

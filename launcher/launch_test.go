@@ -94,7 +94,7 @@ func TestSyncOffBringsNothingHome(t *testing.T) {
 }
 
 func TestWhatIsNotBuiltYetIsRefused(t *testing.T) {
-	for _, opts := range []launcher.Options{{Isolation: launcher.IsolationNamespace}, {Sync: launcher.SyncReview}} {
+	for _, opts := range []launcher.Options{{Isolation: launcher.IsolationNamespace}, {Sync: "sometimes"}} {
 		b := newBench(t, "a = 1")
 		b.opts.Isolation, b.opts.Sync = opts.Isolation, opts.Sync
 		if res, err := b.run("echo agent >a"); !errors.Is(err, errors.ErrUnsupported) || res.ExitCode != 125 {

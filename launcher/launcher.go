@@ -81,7 +81,9 @@ type Options struct {
 	BeforeLaunch func(mirrorDir string) error          // the mirror is complete; what it writes there syncs
 	AfterBuild   func(Start)
 	AfterSync    func(autosync.Changes)
-	Events       func(autosync.Event)
+	// Review asks the user, under SyncReview, what comes home when CMD has ended; nil: nothing does, and the session is kept.
+	Review func(context.Context, []autosync.Proposal) (Verdict, error)
+	Events func(autosync.Event)
 
 	// ShutdownContext bounds only the end: when it is done, the last sync stops between two files and the mirror is kept.
 	ShutdownContext context.Context

@@ -68,13 +68,16 @@ func (l *launch) takeUp(ctx context.Context, s *mirror.Session) error {
 	if err != nil {
 		return err
 	}
+	if err := l.refuseWaiting(ctx); err != nil {
+		return err
+	}
 	l.opts.Keep = true // it was kept on purpose: until rm
 	s.State, s.Kept, s.Keep, s.Ended, s.Command = mirror.SessionReady, false, true, time.Time{}, l.opts.Command
 	s.Engine = l.engineHost()
 	if err := s.Save(); err != nil {
 		return err
 	}
-	if l.opts.Sync == SyncOff {
+	if l.opts.Sync == SyncOff || l.opts.Sync == SyncReview { // what the mirror holds may wait for the user's word
 		return nil
 	}
 	l.warm.changes, err = autosync.Once(ctx, l.mirror, l.syncOptions())
@@ -85,6 +88,19 @@ func (l *launch) takeUp(ctx context.Context, s *mirror.Session) error {
 		return fmt.Errorf("bring the mirror of session %s up to date: %w", s.ID, err)
 	}
 	return nil
+}
+
+// refuseWaiting keeps a session whose changes wait for the user's word from bringing them home unasked.
+func (l *launch) refuseWaiting(ctx context.Context) error {
+	if !l.session.Waiting || l.opts.Sync == SyncReview || l.opts.Sync == SyncOff {
+		return nil
+	}
+	left, err := autosync.Propose(ctx, l.mirror, l.opts.Guarded, nil)
+	if err != nil || len(left.List) == 0 {
+		return err
+	}
+	return fmt.Errorf("session %s (%s): %s: alca-mount diff %[1]s, then alca-mount apply %[1]s or alca-mount discard %[1]s; or go on with --sync review",
+		l.session.ID, l.session.Name, WhyReview)
 }
 
 // stricter makes the policy the stricter of the session's rules and those of now. What no rule says stays as the

@@ -39,6 +39,7 @@ type Record struct {
 	Engine     string          `json:"engine,omitempty"`   // the container engine that CMD runs under: its address, or "podman" for a service that is started when needed
 	Enforced   []string        `json:"enforced,omitempty"` // what the launch enforced
 	Stores     [2]string       `json:"stores,omitempty"`   // where displaced files are, by Side
+	Waiting    bool            `json:"waiting,omitempty"`  // kept by --sync review: changes wait for the user's word
 	Undoes     string          `json:"undoes,omitempty"`   // of an undo, which is a session without a mirror: the session that it undid
 }
 

@@ -67,6 +67,7 @@ func (a *app) apply(ctx context.Context, s *mirror.Session, only []safety.RelPat
 		return err
 	}
 	session, changes, err := autosync.ApplyHeld(ctx, state, s, only)
+	storeUndo(state, session, changes)
 	err = a.syncTold(s, changes, false, time.Since(began), err)
 	if session != "" {
 		a.out().say("take this back with: alca-mount undo %s", session)

@@ -134,8 +134,10 @@ func (a *app) showDiff(ctx context.Context, flags *diffFlags, list []autosync.Pr
 			stats = append(stats, statOf(f))
 		case flags.names:
 			text = nameStatus(f)
+		case a.outIsTerminal() && !colour:
+			text = patch.Visible(f.Text())
 		case colour:
-			text = patch.Colour(f.Text())
+			text = patch.Colour(patch.Visible(f.Text()))
 		default:
 			text = f.Text()
 		}
@@ -149,8 +151,10 @@ func (a *app) showDiff(ctx context.Context, flags *diffFlags, list []autosync.Pr
 	return nil
 }
 
+func (a *app) outIsTerminal() bool { return term.IsTerminal(int(a.stdout.Fd())) }
+
 func (a *app) colourOut() bool {
-	return term.IsTerminal(int(a.stdout.Fd())) && !a.noColor && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+	return a.outIsTerminal() && !a.noColor && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
 }
 
 // fileOf reads both versions of a proposal.

@@ -232,7 +232,7 @@ func (r *runFlags) check(c *cobra.Command, getenv func(string) string) error {
 	if r.isolation.value == "none" && r.needsNamespace() {
 		return errors.New("--hide, --allow-socket, --no-network and --confine-writes need --isolation namespace: plainly launched, CMD reaches all of the machine")
 	}
-	return r.checkLater()
+	return nil
 }
 
 func (r *runFlags) checkEnv() error {
@@ -240,14 +240,6 @@ func (r *runFlags) checkEnv() error {
 		if key, _, _ := strings.Cut(e, "="); key == "" || strings.ContainsRune(e, 0) {
 			return fmt.Errorf("--env %q: expected K or K=V", e)
 		}
-	}
-	return nil
-}
-
-// checkLater refuses what is not built yet: silently doing less than was asked for is worse than not starting.
-func (r *runFlags) checkLater() error {
-	if r.sync.value == "review" {
-		return unsupported("--sync review", "use --sync off --keep, then alca-mount sync SESSION --dry-run")
 	}
 	return nil
 }

@@ -95,6 +95,9 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 		tellStart(o, s, flags, time.Since(began))
 		events.start(opts.Project, s)
 	}
+	if opts.Sync == launcher.SyncReview && a.canAsk() {
+		opts.Review = a.review
+	}
 	res, err := a.launch(ctx, opts)
 	bar.done()
 	events.end(res)

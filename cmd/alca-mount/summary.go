@@ -97,8 +97,11 @@ func closingBlocks(e ending) []endBlock {
 		}
 		say(true, "the mirror is kept%s: %s", why, show(e.mirror))
 		next := "alca-mount sync %s, then alca-mount rm %[1]s"
-		if e.whyKept == launcher.WhyNotRemoved {
+		switch e.whyKept {
+		case launcher.WhyNotRemoved:
 			next = "alca-mount rm %s"
+		case launcher.WhyReview:
+			next = "alca-mount diff %s, alca-mount apply %[1]s or alca-mount discard %[1]s, then alca-mount rm %[1]s"
 		}
 		say(true, "go on with: "+next, e.session)
 	}

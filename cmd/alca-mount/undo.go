@@ -8,7 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/launcher"
 	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
 )
 
 type undoFlags struct{ dryRun, force bool }
@@ -62,6 +64,7 @@ func (a *app) undo(ctx context.Context, flags *undoFlags, spec string, paths []s
 		return err
 	}
 	u, err := autosync.Undo(ctx, state, s, autosync.UndoOptions{Paths: only, DryRun: flags.dryRun, Force: flags.force})
+	storeUndo(state, u.Session, autosync.Changes{ToProject: u.Restored, Deleted: noted(u.Removed), Conflicts: u.Kept, Failed: u.Failed})
 	if a.json {
 		if aerr := a.answer(undoneJSON(u)); err == nil {
 			err = aerr
@@ -73,6 +76,19 @@ func (a *app) undo(ctx context.Context, flags *undoFlags, spec string, paths []s
 		return &exitError{code: exitPartly}
 	}
 	return err
+}
+
+// storeUndo keeps in the session of an undo what it did: for `ls SESSION`, and so that it counts as told.
+func storeUndo(state *mirror.StateDir, session string, c autosync.Changes) {
+	storeChanges(state, launcher.Result{Session: session, Changes: c})
+}
+
+func noted(paths []safety.RelPath) []autosync.PathNote {
+	out := make([]autosync.PathNote, len(paths))
+	for i, p := range paths {
+		out[i].Path = p
+	}
+	return out
 }
 
 // jsonUndone is a path and what undo did there: restored, removed, left, failed.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/aymanbagabas/go-udiff/lcs"
@@ -224,6 +225,27 @@ func Colour(text string) string {
 		b.WriteString(body)
 		if end {
 			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// Visible is a patch that can't move the cursor or colour a terminal: control characters, and bytes that are no UTF-8,
+// are shown as what they are. Tabs become spaces.
+func Visible(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r == '\n':
+			b.WriteByte('\n')
+		case r == '\t':
+			b.WriteString("    ")
+		case r < ' ':
+			b.WriteRune('\u2400' + r)
+		case !unicode.IsPrint(r):
+			fmt.Fprintf(&b, "<U+%04X>", r)
+		default:
+			b.WriteRune(r)
 		}
 	}
 	return b.String()

@@ -132,3 +132,11 @@ func TestColourIsByKind(t *testing.T) {
 		}
 	}
 }
+
+// What the agent wrote must not act on the terminal that it is shown on.
+func TestVisibleLeavesNothingToActOnATerminal(t *testing.T) {
+	got := Visible("+a\x1b[2Jb\tc\r\u202e\x9b\n")
+	if want := "+a␛[2Jb    c␍<U+202E>\uFFFD\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
