@@ -11,7 +11,7 @@ import (
 
 // ruleset is Rules compiled, for names as they are or for folded names.
 type ruleset struct {
-	hidden, readOnly, excludes, policy layer
+	hidden, readOnly, excludes, policy, overlays layer
 
 	// Below .git only patterns that name .git hold: "logs/" is not meant for .git/logs, and would break a copy.
 	hiddenInGit, excludesInGit layer
@@ -60,7 +60,7 @@ func (p *Policy) add(rules Rules) error {
 
 // checkOnlyHides refuses a "!" where it could show what the rule files hide, or make a policy file writable.
 func checkOnlyHides(rules Rules) error {
-	for _, r := range slices.Concat(rules.Excludes, rules.Policy) {
+	for _, r := range slices.Concat(rules.Excludes, rules.Policy, rules.Overlays) {
 		if strings.HasPrefix(r.Pattern, "!") {
 			return fmt.Errorf("%s %q: an exclude can only hide more, so it can't begin with \"!\"", r.Source, r.Pattern)
 		}
@@ -109,6 +109,7 @@ func compile(rules Rules, fold bool) *ruleset {
 		readOnly:      layerOf(rules.ReadOnly, fold),
 		excludes:      layerOf(rules.Excludes, fold),
 		policy:        layerOf(rules.Policy, fold),
+		overlays:      layerOf(rules.Overlays, fold),
 		hiddenInGit:   layerOf(namingGit(rules.Hidden), fold),
 		excludesInGit: layerOf(namingGit(rules.Excludes), fold),
 		dotGit:        answer{Excluded, &Rule{Pattern: ".git", Source: SourceDefault}},

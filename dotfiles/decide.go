@@ -119,6 +119,9 @@ func (s *ruleset) own(dir, name string, isDir, git bool) answer {
 	if last >= 0 && !s.hidden.list[last].Negated() {
 		return answer{Hidden, &s.hidden.rules[last]}
 	}
+	if i := s.overlays.list.Last(dir, name, isDir); i >= 0 {
+		return answer{Excluded, &s.overlays.rules[i]}
+	}
 	if i := s.excludes.list.Last(dir, name, isDir); i >= 0 {
 		return answer{Hidden, &s.excludes.rules[i]}
 	}

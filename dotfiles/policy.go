@@ -48,6 +48,7 @@ type Rules struct {
 	ReadOnly   []Rule `json:"readonly,omitempty"`   // .agentreadonly, then the per-agent file, then --readonly
 	Excludes   []Rule `json:"excludes,omitempty"`   // --exclude and a mount's exclude: can only hide more
 	Policy     []Rule `json:"policy,omitempty"`     // further policy files (what .alca.toml includes), see [Literal]: always read-only
+	Overlays   []Rule `json:"overlays,omitempty"`   // directories that the agent has a private copy of, see [Literal]: an exclude that hides one leaves it out instead
 	NoDefaults bool   `json:"nodefaults,omitempty"` // drop the built-in list; .git stays under Git
 	Git        bool   `json:"git,omitempty"`        // .git is mirrored one-way instead of left out
 	FoldCase   bool   `json:"foldcase,omitempty"`   // either side folds case or normalises Unicode: decide on the folded NFC form, too

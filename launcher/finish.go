@@ -24,7 +24,8 @@ func Running(session string) ([]int, error) { return plain.Marked("ALCA_MOUNT_SE
 func Finish(ctx context.Context, m *mirror.Mirror, opts Options) (Result, error) {
 	opts.Sync, opts.ShutdownContext, opts.Keep = SyncExit, ctx, m.Session.Keep
 	l := &launch{opts: opts, project: m.Session.Project, session: m.Session, mirror: m}
-	err := l.end()
+	err := takeOverlaysOut(ctx, m)
+	err = errors.Join(err, l.end())
 	return l.result(0), err
 }
 
@@ -37,7 +38,7 @@ func Abandon(m *mirror.Mirror, opts Options) (Result, error) {
 	if l.res.Changes, err = autosync.Settle(m, l.syncOptions()); err != nil {
 		return l.result(ownFailure), errors.Join(fmt.Errorf("nothing was removed: %w", err), m.Close(), m.Session.Unlock())
 	}
-	err = l.cleanUp()
+	err = errors.Join(takeOverlaysOut(context.Background(), m), l.cleanUp())
 	return l.result(0), err
 }
 

@@ -66,6 +66,7 @@ type launch struct {
 	waiting bool             // under SyncReview: not all is decided on
 	res     Result
 
+	laid   []*laid           // overlays
 	docked *containerRuntime // of a container launch, from before the build
 	mounts []*mounted
 	notes  []string
@@ -97,6 +98,9 @@ func prepare(opts Options) (*launch, error) {
 		if l.policy, err = dotfiles.Read(project, opts.Agent); err != nil {
 			return nil, err
 		}
+	}
+	if err := l.checkOverlays(); err != nil {
+		return nil, err
 	}
 	if l.state == nil {
 		if l.state, err = mirror.DefaultStateDir(); err != nil {
@@ -196,10 +200,17 @@ func (l *launch) takeDown(ctx context.Context) error {
 
 // startAndRun begins the live sync, if there is one, before the command: its first edit crosses too.
 func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
+	defer func() { err = errors.Join(err, l.fold()) }() // before the last sync
+	if err := l.lay(ctx); err != nil {
+		return plain.Exit{Code: ownFailure}, err
+	}
 	if err := l.enter(ctx); err != nil {
 		return plain.Exit{Code: ownFailure}, err
 	}
-	defer func() { err = errors.Join(err, l.runtime.close()) }() // before the last sync
+	defer func() { err = errors.Join(err, l.runtime.close()) }()
+	if err := l.runSeeds(ctx); err != nil {
+		return plain.Exit{Code: ownFailure}, err
+	}
 	if err := errors.Join(l.startSync(ctx), l.syncMounts(ctx)); err != nil {
 		return plain.Exit{Code: ownFailure}, err
 	}
@@ -262,6 +273,7 @@ func (l *launch) announce() {
 		Isolation: l.place.isolation, Fallback: l.place.fallback, Enforced: l.place.enforced, Warnings: l.place.warnings,
 	}
 	l.warm.tell(&start)
+	start.Warnings = append(start.Warnings, l.overlayNotes()...)
 	for _, w := range l.policy.Warnings() {
 		start.Warnings = append(start.Warnings, fmt.Sprintf("%s:%d: %s", w.Source, w.Line, w.Text))
 	}

@@ -56,6 +56,10 @@ type Options struct {
 	Writable      []string // further paths that ConfineWrites leaves writable
 	ConfineWrites bool     // to the project, temporary directories, and where agents keep their own files
 
+	Overlays     []Overlay
+	OverlaysOf   string // the name that they are kept under; each has its own
+	AutoOverlays bool   // and those that the files of known tools stand for, where the mirror leaves them out
+
 	Sync       Sync
 	Live       autosync.LiveOptions // of SyncLive
 	Population mirror.Population

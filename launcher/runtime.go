@@ -2,11 +2,13 @@ package launcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/launcher/internal/plain"
+	"github.com/alca-mount/alca-mount/safety"
 )
 
 // runtime is one way to run CMD on a mirror that is built: plainly, in namespaces, in a container. It knows nothing of
@@ -27,6 +29,7 @@ type ground struct {
 	mirror  string // real path
 	session string // the session's folder
 	state   string // the state directory, which holds the session's folder and by default the mirror
+	binds   []bind // directories that CMD is to see over the mirror's
 }
 
 // place is where CMD is going to run, and what holds there.
@@ -40,25 +43,52 @@ type place struct {
 }
 
 // plainRuntime runs CMD as the same user on the same machine, in the mirror's own directory.
-type plainRuntime struct{}
+type plainRuntime struct {
+	l      *launch
+	placed []*laid
+}
 
-func (plainRuntime) open(_ context.Context, on ground) (place, error) {
+// open moves the overlays into the mirror: there are no mounts here.
+func (r *plainRuntime) open(ctx context.Context, on ground) (place, error) {
+	if err := r.l.knowPlace(on.mirror); err != nil {
+		return place{}, err
+	}
+	for _, o := range r.l.laid {
+		_ = r.l.mirror.Root.Rmdir(o.Path) // a place that a mount was on, in a kept session
+		if info, err := r.l.mirror.Root.Lstat(o.Path); err != nil || info.Kind != safety.Absent {
+			return place{}, errors.Join(fmt.Errorf("overlay %s: the mirror of the kept session has something there: remove it from %s", o.Path, on.mirror), err, r.close())
+		}
+		r.placed = append(r.placed, o)
+		if err := o.kept.PutInto(ctx, r.l.mirror.Root, r.l.session.ID); err != nil {
+			return place{}, errors.Join(fmt.Errorf("overlay %s: %w", o.Path, err), r.close())
+		}
+	}
 	return place{
 		isolation: IsolationNone, workdir: on.mirror,
 		enforced: []string{"hidden: absent from the mirror", "read-only: mode bits only"},
 	}, nil
 }
 
-func (plainRuntime) run(ctx context.Context, spec plain.Spec) (plain.Exit, error) {
+func (*plainRuntime) run(ctx context.Context, spec plain.Spec) (plain.Exit, error) {
 	return plain.Run(ctx, spec)
 }
 
-func (plainRuntime) close() error { return nil }
+// close takes the overlays out again, also when the launch's own context ended CMD.
+func (r *plainRuntime) close() error {
+	var errs []error
+	for _, o := range r.placed {
+		if err := o.kept.TakeOut(context.Background(), r.l.mirror.Root); err != nil {
+			errs = append(errs, fmt.Errorf("overlay %s: %w", o.Path, err))
+		}
+	}
+	r.placed = nil
+	return errors.Join(errs...)
+}
 
 // enter opens the runtime that the launch's isolation asks for. Auto takes the next weaker one where one can't be had, and
 // says why.
 func (l *launch) enter(ctx context.Context) error {
-	on := ground{project: l.project, mirror: l.mirror.Root.Path(), session: l.session.Dir(), state: l.state.Path()}
+	on := ground{project: l.project, mirror: l.mirror.Root.Path(), session: l.session.Dir(), state: l.state.Path(), binds: l.binds()}
 	if l.docked != nil {
 		l.runtime = l.docked
 		var err error
@@ -67,7 +97,7 @@ func (l *launch) enter(ctx context.Context) error {
 	}
 	var why error
 	if l.opts.Isolation == IsolationNamespace || l.opts.Isolation == IsolationAuto {
-		l.runtime = &namespaceRuntime{opts: l.opts, mirror: l.mirror}
+		l.runtime = &namespaceRuntime{l: l, opts: l.opts, mirror: l.mirror}
 		l.place, why = l.runtime.open(ctx, on)
 		switch {
 		case why == nil:
@@ -76,7 +106,7 @@ func (l *launch) enter(ctx context.Context) error {
 			return fmt.Errorf("isolation namespace: %w", why)
 		}
 	}
-	l.runtime = plainRuntime{}
+	l.runtime = &plainRuntime{l: l}
 	var err error
 	l.place, err = l.runtime.open(ctx, on)
 	if why != nil {

@@ -130,6 +130,12 @@ func (r *containerRuntime) open(_ context.Context, on ground) (place, error) {
 		m.launch.place.shield = shield
 		open += n
 	}
+	if err := errors.Join(r.l.knowPlace(r.opts.Workdir), makePlaces(r.l.mirror, on.binds)); err != nil {
+		return place{}, err
+	}
+	for _, b := range on.binds {
+		r.binds = append(r.binds, docker.Bind{Source: b.source, Target: path.Join(r.opts.Workdir, string(b.path))})
+	}
 	p.enforced = append(p.enforced, "read-only: read-only mounts")
 	if open > 0 {
 		p.enforced = append(p.enforced, fmt.Sprintf("read-only: mode bits only for %d", open))

@@ -25,6 +25,7 @@ const shownName = "ro"
 
 // namespaceRuntime runs CMD in Linux namespaces, where the project's path is the mirror.
 type namespaceRuntime struct {
+	l      *launch
 	opts   Options
 	mirror *mirror.Mirror
 	shown  string
@@ -36,9 +37,16 @@ func (r *namespaceRuntime) open(ctx context.Context, on ground) (place, error) {
 	if err := os.Mkdir(r.shown, 0o700); err != nil {
 		return place{}, err
 	}
+	if err := errors.Join(r.l.knowPlace(on.project), makePlaces(r.mirror, on.binds)); err != nil {
+		return place{}, errors.Join(err, r.close())
+	}
+	var binds []namespace.Bind
+	for _, b := range on.binds {
+		binds = append(binds, namespace.Bind{Source: b.source, Path: b.path})
+	}
 	entries, links := readOnlyEntries(r.mirror)
 	ns, facts, err := namespace.Open(ctx, namespace.Options{
-		Project: on.project, Mirror: on.mirror, State: on.state, Shown: r.shown,
+		Project: on.project, Mirror: on.mirror, State: on.state, Shown: r.shown, Binds: binds,
 		ReadOnly: entries, Hide: r.opts.Hide, AllowSockets: r.opts.AllowSockets, NoNetwork: r.opts.NoNetwork, ConfineWrites: r.opts.ConfineWrites, Writable: r.opts.Writable,
 	})
 	if err != nil {

@@ -69,8 +69,11 @@ type madeDir struct {
 }
 
 func (b *builder) run(ctx context.Context) error {
-	top := buildJob{scanJob: scanJob{path: safety.Top, access: dotfiles.Writable}}
-	return runPool(ctx, len(b.parts), top, func(worker int, job buildJob, push func(buildJob)) error {
+	return b.runFrom(ctx, buildJob{scanJob: scanJob{path: safety.Top, access: dotfiles.Writable}})
+}
+
+func (b *builder) runFrom(ctx context.Context, first buildJob) error {
+	return runPool(ctx, len(b.parts), first, func(worker int, job buildJob, push func(buildJob)) error {
 		return b.do(ctx, &b.parts[worker], job, push)
 	})
 }
@@ -226,7 +229,7 @@ func (w *dirWork) link(ctx context.Context, p safety.RelPath, name string, acces
 	if err != nil {
 		return w.part.leaveOut(p, err)
 	}
-	verdict := DecideLink(w.view.root, w.view.policy, w.view.links, w.view.root.Path(), p, target)
+	verdict := w.view.decideLink(p, target)
 	switch verdict.Action {
 	case LeaveOut:
 		w.part.skip(p, "symbolic link: "+verdict.Why)

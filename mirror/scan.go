@@ -63,6 +63,7 @@ type view struct {
 	base      *Base
 
 	unprotected bool // read-only entries are taken as writable: nothing flows back
+	apart       bool // what is left out is what is wanted
 }
 
 // enters reports whether the directory p is looked into. One of the mirror's that is hidden by now, and was not when both
@@ -190,7 +191,7 @@ func (v view) look(d *safety.Dir, job scanJob, n safety.Dirent) (Found, error) {
 
 func (v view) access(job scanJob, name string, kind safety.Kind) dotfiles.Access {
 	access := v.policy.AccessBelow(string(job.path), job.access, name, kind == safety.Directory)
-	if v.unprotected && access == dotfiles.ReadOnly {
+	if v.unprotected && access == dotfiles.ReadOnly || v.apart && access == dotfiles.Excluded && name != ".git" {
 		return dotfiles.Writable
 	}
 	return access

@@ -116,7 +116,7 @@ func TestRunHandsFlagsToTheLaunch(t *testing.T) {
 	t.Chdir(filepath.Join(f.project, "sub"))
 	args := []string{"--agent", "ci", "--exclude", "*.pem", "--readonly", "docs/", "--git", "copy", "--population", "auto", "--symlinks", "follow",
 		"--sync", "off", "--mirror-dir", "../../m", "--keep", "--name", "n", "--env", "A=1", "--env", "B", "--allow-mass-delete", "--grace", "3s",
-		"--", "cmd", "--keep", "-v"}
+		"--overlay", "./a/b", "--overlay", "auto", "--", "cmd", "--keep", "-v"}
 	if code := f.run(args); code != 0 {
 		t.Fatalf("exit %d: %s", code, read(t, f.stderr))
 	}
@@ -124,6 +124,7 @@ func TestRunHandsFlagsToTheLaunch(t *testing.T) {
 		Project: f.project, Mirror: filepath.Join(filepath.Dir(f.project), "m"), Agent: "ci", Command: []string{"cmd", "--keep", "-v"}, Subdir: "sub",
 		Env: []string{"A=1", "B"}, Isolation: launcher.IsolationAuto, Sync: launcher.SyncOff, Population: mirror.Auto, Git: mirror.GitCopy,
 		Links: mirror.FollowLinks, Name: "n", Keep: true, Grace: 3 * time.Second, AllowMassDelete: true,
+		Overlays: []launcher.Overlay{{Path: "a/b"}}, AutoOverlays: true, OverlaysOf: "ci",
 	}
 	rules := got.Policy.Rules()
 	if !rules.Git || rules.NoDefaults || len(rules.Hidden) != 1 || rules.Excludes[0].Pattern != "*.pem" || rules.ReadOnly[0].Pattern != "docs/" {

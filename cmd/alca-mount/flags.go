@@ -153,6 +153,7 @@ type runFlags struct {
 	noPreflight bool
 	live        liveFlags
 
+	overlayPaths []string
 	hide         []string
 	allowSockets []string
 	confine      bool
@@ -206,6 +207,7 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&r.guarded, "allow-guarded", false, "let changes of files that host tools execute pass")
 	f.BoolVar(&r.noPreflight, "no-preflight", false, "do not look for likely secrets before the first launch without rule files")
 	f.DurationVar(&r.grace, "grace", 10*time.Second, "from TERM to KILL for a CMD that does not go")
+	f.StringArrayVar(&r.overlayPaths, "overlay", nil, "give CMD a kept copy of its own of the left-out directory `PATH`; auto: of node_modules, .venv, target … where the project has such; repeatable")
 	f.StringArrayVar(&r.hide, "hide", nil, "hide the host's `PATH` from CMD, in a namespace; repeatable")
 	f.StringArrayVar(&r.allowSockets, "allow-socket", nil, "let CMD reach the socket `PATH`, which a namespace hides; repeatable")
 	f.BoolVar(&r.noNetwork, "no-network", false, "no network for CMD, in a namespace")

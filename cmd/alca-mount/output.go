@@ -121,7 +121,7 @@ func count(n int, noun string) string {
 
 func plural(noun string) string {
 	switch {
-	case strings.HasSuffix(noun, "y"):
+	case strings.HasSuffix(noun, "y") && !strings.HasSuffix(noun, "ay"):
 		return strings.TrimSuffix(noun, "y") + "ies"
 	case strings.HasSuffix(noun, "s"):
 		return noun + "es"

@@ -156,6 +156,10 @@ func (a *app) launchOptions(ctx context.Context, flags *runFlags, command []stri
 	if err != nil {
 		return launcher.Options{}, nil, err
 	}
+	overlays, auto, err := flags.overlays()
+	if err != nil {
+		return launcher.Options{}, nil, err
+	}
 	tellBadEnds(a.out(), state, where.project)
 	events, err := openEvents(flags.events)
 	if err != nil {
@@ -167,6 +171,7 @@ func (a *app) launchOptions(ctx context.Context, flags *runFlags, command []stri
 		Container: flags.container(flags.config),
 		Isolation: flags.isolationMode(),
 		Hide:      flags.hide, AllowSockets: flags.allowSockets, NoNetwork: flags.noNetwork, ConfineWrites: flags.confine, Writable: flags.config.Config.Writable,
+		Overlays: overlays, AutoOverlays: auto, OverlaysOf: flags.overlaysOf(policy, command),
 		Sync:       launcher.Sync(flags.sync.value),
 		Live:       flags.live.options(),
 		Population: flags.populationMode(), Git: flags.gitMode(), GitHiddenHistory: flags.hiddenHistory, GitDepth: flags.gitDepth, Links: flags.linksMode(),

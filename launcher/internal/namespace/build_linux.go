@@ -20,6 +20,7 @@ type builder struct {
 	mounts []mount
 	mirror *os.File // handles from before their paths are covered
 	shown  *os.File
+	binds  []*os.File // of Binds, in their order
 	facts  Facts
 	built  *place // what later changes are made on
 }
@@ -46,6 +47,13 @@ func (b *builder) build() (err error) {
 	}
 	if b.shown, err = openPath(b.Shown); err != nil {
 		return err
+	}
+	for _, m := range b.Binds {
+		source, err := openPath(m.Source)
+		if err != nil {
+			return err
+		}
+		b.binds = append(b.binds, source)
 	}
 	for _, step := range []func() error{b.devices, b.processes, b.coverSecrets, b.hideSockets, b.ownSSH, b.loopback, b.showMirror, b.protect} {
 		if err := step(); err != nil {
@@ -332,7 +340,23 @@ func (b *builder) showMirror() error {
 		return err
 	}
 	b.built = &place{project: project, shown: b.shown}
+	for i, m := range b.Binds {
+		if err := bindOver(b.binds[i], project, string(m.Path)); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// bindOver mounts a directory on one of the project's, to which no link leads.
+func bindOver(source, project *os.File, p string) error {
+	fd, err := unix.Openat2(int(project.Fd()), p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | unix.O_DIRECTORY, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
+	if err != nil {
+		return fmt.Errorf("open %s: %w", p, err)
+	}
+	target := os.NewFile(uintptr(fd), p)
+	defer target.Close()
+	return bind(procPath(source), procPath(target))
 }
 
 // protect mounts what is read-only over itself.

@@ -27,12 +27,19 @@ type Options struct {
 	State   string // not to be reached from inside, like the mirror's own path
 	Shown   string // a directory of ours that takes the versions of Show
 
+	Binds         []Bind
 	ReadOnly      []ReadOnly
 	Hide          []string // paths of the host that are not to be reached
 	AllowSockets  []string // sockets that stay, of those that are hidden by themselves
 	NoNetwork     bool
 	ConfineWrites bool
 	Writable      []string // further directories and files that ConfineWrites leaves writable
+}
+
+// Bind is a directory that CMD sees in place of one of the mirror's, and may write to.
+type Bind struct {
+	Source string // absolute
+	Path   safety.RelPath
 }
 
 // ReadOnly is an entry of the mirror that CMD may not change.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/alca-mount/alca-mount/safety"
 )
 
 // checker holds one file against the grammar, and turns its values into those of their keys.
@@ -186,6 +188,8 @@ func (c *checker) word(n *node, f *field, key string) {
 		if n.value == "" {
 			err = fmt.Errorf("%q is empty once the variables are put in", s)
 		}
+	case "inside":
+		err = checkInside(s)
 	case "pattern":
 		err = checkPattern(s)
 	case "agent":
@@ -196,4 +200,12 @@ func (c *checker) word(n *node, f *field, key string) {
 	if err != nil {
 		c.errs.add(n.pos, key, "%v", err)
 	}
+}
+
+// checkInside refuses a path that is not below the project.
+func checkInside(s string) error {
+	if p, err := safety.ParseRelPath(s); err != nil || p == safety.Top {
+		return fmt.Errorf("%q: expected a path below the project, such as \"node_modules\"", s)
+	}
+	return nil
 }

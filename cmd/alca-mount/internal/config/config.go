@@ -56,6 +56,9 @@ type Config struct {
 	Commands       Commands  `toml:"commands" in:"container" doc:"Shell commands that are run in the container."`
 	Mounts         []Mount   `toml:"mounts" in:"container" doc:"Further directories, as tables or as \"SOURCE:TARGET[:ro]\"."`
 
+	Overlay  []Overlay `toml:"overlay" doc:"Directories that are left out of the mirror, such as node_modules, and of which the command has a copy of its own. It is kept, and never crosses."`
+	Overlays string    `toml:"overlays" enum:"auto none" doc:"auto: also those that package.json, pyproject.toml, Cargo.toml and the like stand for. Default: none."`
+
 	Sync  Sync  `toml:"sync" doc:"When and how changes cross."`
 	Undo  Undo  `toml:"undo" doc:"How long and how much of what was overwritten and deleted is kept."`
 	Guard Guard `toml:"guard" doc:"Files that tools of the machine execute by themselves: changes of them are held for your word."`
@@ -92,6 +95,16 @@ type Mount struct {
 	Readonly bool     `toml:"readonly" doc:"Nothing is sent back, and writes fail."`
 	Exclude  []string `toml:"exclude" as:"pattern" doc:"What does not exist in the container. Patterns as in .gitignore."`
 	Mirror   string   `toml:"mirror" enum:"always auto never" doc:"A mirror, a mirror where rules or excludes apply or the platform needs one, or a plain bind. Default: auto; for the project: always."`
+}
+
+// Overlay is a directory that the command has a copy of its own of.
+type Overlay struct {
+	Path    string   `toml:"path" as:"inside" need:"yes" doc:"The directory, relative to the project."`
+	Seed    string   `toml:"seed" enum:"empty copy command" doc:"What it begins with: nothing, a copy of the project's own, or what a command makes. Default: copy; with command: command."`
+	Command string   `toml:"command" as:"script" doc:"Shell command that fills it, run where the command runs, at the mirror's top."`
+	Lock    []string `toml:"lock" as:"inside" doc:"Files that say what belongs in it; when they change, it is stale. Default: those that belong to a directory of its name."`
+	Scope   string   `toml:"scope" enum:"project session" doc:"Kept for the project, or gone with the session. Default: project."`
+	OnStale string   `toml:"on_stale" enum:"warn rerun fail" doc:"Tell and go on, seed it anew, or start nothing. Default: warn."`
 }
 
 // Sync is when and how changes cross.

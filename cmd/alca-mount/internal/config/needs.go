@@ -85,6 +85,11 @@ func (m *Merged) needHost(add addNeed) {
 	for i, n := range elems(m.project, "writable") {
 		add(indexed("writable", i), n, "lets the command write to %s", n.value)
 	}
+	for i, n := range elems(m.project, "overlay") {
+		if cmd := n.at("command"); cmd != nil {
+			add(indexed("overlay", i)+".command", cmd, "runs a command to fill %v, before the one that you start: %v", n.table["path"].value, cmd.value)
+		}
+	}
 	for i, n := range elems(m.project.at("caps"), "add") {
 		add(indexed("caps.add", i), n, "gives the command the capability %s", n.value)
 	}

@@ -19,6 +19,7 @@ func (m *Merged) validate() Errors {
 	var errs Errors
 	m.validateContainer(&errs)
 	m.validateMounts(&errs)
+	m.validateOverlays(&errs)
 	return errs
 }
 
@@ -49,6 +50,19 @@ func (m *Merged) validateMounts(errs *Errors) {
 		}
 		if err := m.checkSource(mount); err != nil {
 			errs.add(n.table["source"].pos, key+".source", "%v", err)
+		}
+	}
+}
+
+// validateOverlays refuses a command without its seed, and the other way round.
+func (m *Merged) validateOverlays(errs *Errors) {
+	for i, n := range elems(m.root, "overlay") {
+		o, key := m.Config.Overlay[i], indexed("overlay", i)
+		switch {
+		case o.Seed == "command" && o.Command == "":
+			errs.add(n.table["seed"].pos, key+".seed", "\"command\" needs command beside it")
+		case o.Command != "" && o.Seed != "" && o.Seed != "command":
+			errs.add(n.table["command"].pos, key+".command", "it is of seed = \"command\", and the seed is %q", o.Seed)
 		}
 	}
 }

@@ -1,0 +1,468 @@
+package launcher
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"slices"
+	"time"
+
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/launcher/internal/overlay"
+	"github.com/alca-mount/alca-mount/launcher/internal/plain"
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// Overlay is a directory that the mirror leaves out, such as node_modules, and that CMD gets a copy of its own of. It is
+// kept per project and agent; nothing in it ever crosses.
+type Overlay struct {
+	Path    safety.RelPath
+	Seed    OverlaySeed      // "": copy
+	Command string           // of SeedCommand, for sh -c in the mirror's top
+	Lock    []safety.RelPath // files that say what belongs in it; nil: those that its name is known for
+	Session bool             // it goes with the session
+	OnStale OnStale          // "": warn
+}
+
+// OverlaySeed is what an overlay begins with.
+type OverlaySeed string
+
+// The seeds: nothing, a copy of the project's own directory, or what a command makes, which is run where CMD runs.
+const (
+	SeedEmpty   OverlaySeed = "empty"
+	SeedCopy    OverlaySeed = "copy"
+	SeedCommand OverlaySeed = "command"
+)
+
+// OnStale is what becomes of an overlay that was seeded for other lock files than those of now, or another platform.
+type OnStale string
+
+// The answers to a stale overlay: tell and go on, seed it anew, or start nothing.
+const (
+	StaleWarn  OnStale = "warn"
+	StaleRerun OnStale = "rerun"
+	StaleFail  OnStale = "fail"
+)
+
+// bind is a directory that CMD sees in place of one of the mirror's.
+type bind struct {
+	source string // absolute
+	path   safety.RelPath
+}
+
+// laid is an overlay of this launch.
+type laid struct {
+	Overlay
+	kept    *overlay.Overlay
+	private bool
+	auto    bool
+	digest  string // of what it is to be seeded for
+	pending bool   // its command has to run yet
+	note    string
+}
+
+// checkOverlays refuses what could cross or would show what rules hide, and has the policy leave the rest out.
+func (l *launch) checkOverlays() error {
+	rules := l.policy.Rules()
+	for i, o := range l.opts.Overlays {
+		v := l.policy.Explain(string(o.Path), true)
+		switch {
+		case o.Path == safety.Top || o.Path == "":
+			return errors.New("overlay: the project itself can't be one")
+		case v.Access == dotfiles.Hidden && !slices.Contains(rules.Excludes, v.Rule):
+			return fmt.Errorf("overlay %s: %s hides it: an overlay is of what is left out, not of what is hidden", o.Path, v.Rule.Source)
+		case v.Access != dotfiles.Excluded && v.Access != dotfiles.Hidden:
+			return fmt.Errorf("overlay %s: the mirror has this directory, and its changes come home: exclude it, too, if the agent is to have its own", o.Path)
+		case o.Seed == SeedCommand && o.Command == "":
+			return fmt.Errorf("overlay %s: seed \"command\" needs a command", o.Path)
+		case o.Seed == SeedCommand && l.opts.inContainer():
+			return fmt.Errorf("overlay %s: seed \"command\" in a container: %w: use seed \"empty\" and let CMD fill it", o.Path, errors.ErrUnsupported)
+		}
+		for _, other := range l.opts.Overlays[:i] {
+			if o.Path.In(other.Path) || other.Path.In(o.Path) {
+				return fmt.Errorf("overlay %s: %s is one already: expected directories that lie beside each other", o.Path, other.Path)
+			}
+		}
+		rules.Overlays = append(rules.Overlays, dotfiles.Rule{Pattern: dotfiles.Literal(string(o.Path)), Source: "overlay"})
+	}
+	if len(l.opts.Overlays) == 0 {
+		return nil
+	}
+	var err error
+	l.policy, err = dotfiles.New(rules)
+	return err
+}
+
+// lay gets the overlays ready: fetched from where a killed launch left them, seeded where there is nothing.
+func (l *launch) lay(ctx context.Context) error {
+	for _, o := range l.opts.Overlays {
+		if err := l.layOne(ctx, o, false); err != nil {
+			return fmt.Errorf("overlay %s: %w", o.Path, err)
+		}
+	}
+	if !l.opts.AutoOverlays {
+		return nil
+	}
+	var files []safety.RelPath
+	for p, e := range l.mirror.Base.All() {
+		if e.State.Kind == safety.File {
+			files = append(files, p)
+		}
+	}
+	for _, f := range overlay.Recognize(files) {
+		if l.mirror.Policy.Access(string(f.Path), true) != dotfiles.Excluded || l.overlaps(f.Path) {
+			continue
+		}
+		if err := l.layOne(ctx, Overlay{Path: f.Path, Lock: f.Lock}, true); err != nil {
+			return fmt.Errorf("overlay %s: %w", f.Path, err)
+		}
+	}
+	return nil
+}
+
+func (l *launch) overlaps(p safety.RelPath) bool {
+	for _, o := range l.laid {
+		if p.In(o.Path) || o.Path.In(p) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *launch) layOne(ctx context.Context, o Overlay, auto bool) error {
+	if parent := o.Path.Dir(); parent != safety.Top {
+		info, err := l.mirror.Root.Lstat(parent)
+		if err != nil || info.Kind != safety.Directory {
+			return errors.Join(fmt.Errorf("the mirror has no directory %s to put it in", parent), err)
+		}
+	}
+	if o.Seed == "" {
+		o.Seed = SeedCopy
+	}
+	if o.Lock == nil {
+		o.Lock = overlay.LocksFor(o.Path)
+	}
+	one := &laid{Overlay: o, auto: auto}
+	var err error
+	if one.digest, err = l.digest(o); err != nil {
+		return err
+	}
+	if err := l.take(one); err != nil {
+		return err
+	}
+	l.laid = append(l.laid, one)
+	if err := one.kept.Fetch(ctx); err != nil {
+		return err
+	}
+	return l.settleSeed(ctx, one)
+}
+
+// take opens the overlay. One that another session has is not shared, since both would write to it: this session gets its
+// own, which goes with it.
+func (l *launch) take(one *laid) (err error) {
+	if !one.Session {
+		one.kept, err = overlay.Open(l.projectDir(), l.opts.OverlaysOf, one.Path)
+		var locked *safety.LockedError
+		if !errors.As(err, &locked) {
+			return err
+		}
+		one.note = "another session has it: this one has its own, which goes at the end"
+	}
+	one.private = true
+	one.kept, err = overlay.OpenPrivate(l.session.Dir(), one.Path)
+	return err
+}
+
+func (l *launch) projectDir() string { return projectDirOf(l.session) }
+
+func projectDirOf(s *mirror.Session) string { return filepath.Dir(filepath.Dir(s.Dir())) }
+
+// digest identifies what an overlay is seeded for: its lock files as CMD sees them, and where it is to work.
+func (l *launch) digest(o Overlay) (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s/%s\n%s\n%q\n", goruntime.GOOS, goruntime.GOARCH, o.Seed, o.Command)
+	if l.opts.inContainer() {
+		fmt.Fprintf(h, "image %s\n", l.opts.Container.Image)
+	}
+	for _, p := range o.Lock {
+		f, info, err := l.mirror.Root.Open(p)
+		if err != nil {
+			fmt.Fprintf(h, "%q none\n", p)
+			continue
+		}
+		fmt.Fprintf(h, "%q %d\n", p, info.Size)
+		_, err = io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// settleSeed does what Decide says.
+func (l *launch) settleSeed(ctx context.Context, one *laid) error {
+	have := one.kept.Digest
+	if !one.kept.Exists() {
+		have = ""
+	}
+	if have != "" && one.Seed == SeedCopy && one.kept.Rules != l.hiding() {
+		one.note = "the rules changed since it was copied: it is seeded anew" // it may hold what they hide now
+		return l.seed(ctx, one)
+	}
+	step := overlay.Decide(have, one.digest, string(one.OnStale))
+	again := "alca-mount overlays refresh " + string(one.Path)
+	switch step {
+	case overlay.Use:
+		return nil
+	case overlay.Warn:
+		one.note = overlay.Stale + "; to seed it anew: " + again
+		return nil
+	case overlay.Fail:
+		return errors.New(overlay.Stale + " (on_stale = \"fail\"); to seed it anew: " + again)
+	case overlay.Rerun:
+		one.note = overlay.Stale + ": it is seeded anew"
+	}
+	return l.seed(ctx, one)
+}
+
+// seed makes the directory. One that a command makes is empty until it ran.
+func (l *launch) seed(ctx context.Context, one *laid) error {
+	host := filepath.Join(l.project, filepath.FromSlash(string(one.Path)))
+	var fill func(string) error
+	at := ""
+	if one.Seed == SeedCopy {
+		info, err := os.Lstat(host)
+		why := ""
+		switch {
+		case err != nil || !info.IsDir():
+			why = "the project has no such directory"
+		case l.opts.inContainer():
+			why, err = overlay.Foreign(host)
+			if err != nil {
+				return err
+			}
+		}
+		if why == "" {
+			at = host
+			fill = func(dir string) error {
+				_, err := mirror.CopyExcluded(ctx, l.project, one.Path, dir, mirror.Options{Policy: l.policy, Progress: l.opts.Progress})
+				return err
+			}
+		} else if !one.auto || info != nil {
+			one.note = "it begins empty: " + why
+		}
+	}
+	if err := one.kept.Make(fill); err != nil {
+		return err
+	}
+	if err := l.give(one.kept.Tree()); err != nil {
+		return err
+	}
+	one.kept.Rules = l.hiding()
+	one.kept.Seed, one.kept.At, one.kept.Seeded = string(one.Seed), at, time.Now().UTC()
+	one.pending = one.Seed == SeedCommand
+	if !one.pending {
+		one.kept.Digest = one.digest
+	}
+	return one.kept.Save()
+}
+
+// hiding identifies what rules hide in a copy.
+func (l *launch) hiding() string {
+	rules, h := l.policy.Rules(), sha256.New()
+	for _, list := range [][]dotfiles.Rule{rules.Hidden, rules.Excludes} {
+		for _, r := range list {
+			fmt.Fprintf(h, "%q ", r.Pattern)
+		}
+		fmt.Fprintln(h)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// give makes a new directory the property of whoever has the project: as root we make it for another user's container.
+func (l *launch) give(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	owner := ownerOf(l.project)
+	return os.Lchown(dir, owner.UID, owner.GID)
+}
+
+// binds are the overlays as a runtime puts them over the mirror.
+func (l *launch) binds() []bind {
+	var out []bind
+	for _, o := range l.laid {
+		out = append(out, bind{o.kept.Tree(), o.Path})
+	}
+	return out
+}
+
+// knowPlace has each overlay know the path that CMD sees it at.
+func (l *launch) knowPlace(workdir string) error {
+	for _, o := range l.laid {
+		at := filepath.Join(workdir, filepath.FromSlash(string(o.Path)))
+		if err := overlay.Relocate(o.kept.Tree(), o.kept.At, at); err != nil {
+			return fmt.Errorf("overlay %s: %w", o.Path, err)
+		}
+		o.kept.At, o.kept.Used = at, time.Now().UTC()
+		if err := o.kept.Save(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makePlaces makes the directories of the mirror that the binds go over.
+func makePlaces(m *mirror.Mirror, binds []bind) error {
+	for _, b := range binds {
+		if err := m.Root.MkdirAll(b.path, 0o755); err != nil {
+			return fmt.Errorf("overlay %s: %w", b.path, err)
+		}
+	}
+	return nil
+}
+
+// runSeeds runs the commands of overlays that have to be made, where CMD is going to run.
+func (l *launch) runSeeds(ctx context.Context) error {
+	for _, o := range l.laid {
+		if !o.pending {
+			continue
+		}
+		if err := l.runSeed(ctx, o); err != nil {
+			return fmt.Errorf("overlay %s: %w", o.Path, err)
+		}
+		if err := errors.Join(l.runtime.close(), l.enter(ctx)); err != nil { // a runtime runs one command
+			return err
+		}
+		o.pending, o.kept.Digest = false, o.digest
+		if err := o.kept.Save(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *launch) runSeed(ctx context.Context, o *laid) error {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	out := l.opts.Stderr
+	if out == nil {
+		out = os.Stderr // CMD's own output is nobody else's
+	}
+	env, mark := l.ownEnvironment(l.place.workdir)
+	exit, err := l.runtime.run(ctx, plain.Spec{
+		Argv: []string{"/bin/sh", "-c", o.Command}, Dir: l.place.workdir, Env: env, Stdin: null, Stdout: out, Stderr: out,
+		Grace: defaultGrace, Linger: linger, Signals: l.opts.Signals, Mark: mark,
+	})
+	if err == nil && exit.Code != 0 {
+		err = fmt.Errorf("its command ended with %d: %s", exit.Code, o.Command)
+	}
+	return err
+}
+
+// overlayNotes is what is told of overlays before CMD starts.
+func (l *launch) overlayNotes() []string {
+	var out []string
+	for _, o := range l.laid {
+		if o.note != "" {
+			out = append(out, fmt.Sprintf("overlay %s: %s", o.Path, o.note))
+		}
+	}
+	return out
+}
+
+// fold gives the overlays up, when CMD is gone and before the last sync.
+func (l *launch) fold() error {
+	var errs []error
+	for _, o := range l.laid {
+		_ = l.mirror.Root.Rmdir(o.Path) // the empty place that it was mounted on
+		if o.private {
+			errs = append(errs, o.kept.Remove())
+			continue
+		}
+		errs = append(errs, o.kept.Close())
+	}
+	l.laid = nil
+	return errors.Join(errs...)
+}
+
+// takeOverlaysOut fetches what a killed plain launch left in its mirror, before that goes.
+func takeOverlaysOut(ctx context.Context, m *mirror.Mirror) error {
+	list, err := overlay.Of(projectDirOf(m.Session), m.Session.ID)
+	for _, o := range list {
+		taken, terr := o.Take()
+		if terr == nil {
+			terr = errors.Join(taken.TakeOut(ctx, m.Root), taken.Close())
+		}
+		var locked *safety.LockedError
+		if !errors.As(terr, &locked) { // whoever has it has fetched it
+			err = errors.Join(err, terr)
+		}
+	}
+	return err
+}
+
+// KeptOverlay is an overlay as it is kept for a project.
+type KeptOverlay struct {
+	Path     safety.RelPath
+	Agent    string
+	Seed     OverlaySeed
+	Seeded   time.Time // zero: it is seeded at the next start
+	Used     time.Time
+	Session  string // the session in whose mirror it is now
+	InUse    bool
+	Dir      string
+	overlays *overlay.Overlay
+}
+
+// Overlays lists what is kept for a project (real path), by agent and path.
+func Overlays(state *mirror.StateDir, project string) ([]KeptOverlay, error) {
+	dir, err := state.PrivateProjectDir(project)
+	if err != nil {
+		return nil, err
+	}
+	list, err := overlay.List(dir)
+	var out []KeptOverlay
+	for _, o := range list {
+		k := KeptOverlay{Path: o.Path, Agent: o.Agent, Seed: OverlaySeed(o.Seed), Used: o.Used, Session: o.Session, Dir: o.Dir(), overlays: o}
+		if o.Digest != "" {
+			k.Seeded = o.Seeded
+		}
+		if taken, err := o.Take(); err == nil {
+			_ = taken.Close()
+		} else {
+			k.InUse = true
+		}
+		out = append(out, k)
+	}
+	return out, err
+}
+
+// Refresh has an overlay seeded anew at the next start; *safety.LockedError while a session has it.
+func (k KeptOverlay) Refresh() error {
+	o, err := k.overlays.Take()
+	if err != nil {
+		return err
+	}
+	return errors.Join(o.Drop(), o.Close())
+}
+
+// Remove removes an overlay; *safety.LockedError while a session has it.
+func (k KeptOverlay) Remove() error {
+	o, err := k.overlays.Take()
+	if err != nil {
+		return err
+	}
+	return o.Remove()
+}
