@@ -20,19 +20,6 @@ import (
 
 // Each test here steps into one window between two calls, by the label of the second.
 
-// hook puts before ahead of every call that is made through the root of a side from now on.
-func (p *pair) hook(side mirror.Side, before safety.Before) {
-	p.t.Helper()
-	at := &p.m.Project
-	if side == mirror.MirrorSide {
-		at = &p.m.Root
-	}
-	root, err := safety.OpenRootWith((*at).Path(), before)
-	p.must(err)
-	p.must((*at).Close())
-	*at = root
-}
-
 // window makes a hook that calls do before the nth call labelled op on name, and fails the test if it never comes.
 func window(t *testing.T, op safety.Op, name string, nth int32, do func()) safety.Before {
 	t.Helper()

@@ -111,15 +111,6 @@ func TestLiveHiddenFileStaysHiddenUnderAnotherName(t *testing.T) {
 	}
 }
 
-func hasNote(notes []autosync.PathNote, name string) bool {
-	for _, n := range notes {
-		if string(n.Path) == name {
-			return true
-		}
-	}
-	return false
-}
-
 // A new file may get the inode number of a hidden one that is gone.
 func TestLiveNewFileWithTheInodeOfAHiddenOneCrosses(t *testing.T) {
 	l := newLive(t, ".agentignore = h*", "d/a = 1")

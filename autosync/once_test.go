@@ -580,3 +580,25 @@ func TestSecondPassDropsWhatWePlacedOurselves(t *testing.T) {
 		t.Errorf("kept versions: %q", kept)
 	}
 }
+
+func hasNote(notes []autosync.PathNote, name string) bool {
+	for _, n := range notes {
+		if string(n.Path) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// hook puts before ahead of every call that is made through the root of a side from now on.
+func (p *pair) hook(side mirror.Side, before safety.Before) {
+	p.t.Helper()
+	at := &p.m.Project
+	if side == mirror.MirrorSide {
+		at = &p.m.Root
+	}
+	root, err := safety.OpenRootWith((*at).Path(), before)
+	p.must(err)
+	p.must((*at).Close())
+	*at = root
+}
