@@ -226,10 +226,10 @@ func (e *engine) place(p *pending) error {
 	entry := e.entry(p)
 	kept := e.settleDisplaced(p.step, p.staged.Seq(), displaced)
 	e.done(p.step, p.staged.Placing().String(), p.staged.Seq(), entry, kept)
-	e.report(p.step, kept)
 	if p.staged.Placing() != safety.InPlace {
-		e.showNew(p.step)
+		e.showNew(p.step) // before it is told: who waits for that may count on it
 	}
+	e.report(p.step, kept)
 	return nil
 }
 

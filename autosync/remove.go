@@ -144,8 +144,8 @@ func (e *engine) makeDir(s step) error {
 		*stampAt(&entry, other(s.side)) = mirror.StampOf(there)
 	}
 	e.done(s, opMkdir, seq, entry, "")
-	e.report(s, "")
 	e.protectNew(s)
+	e.report(s, "")
 	return nil
 }
 
@@ -213,8 +213,8 @@ func (e *engine) chmod(s step) error {
 	*stampAt(&entry, s.side) = e.stampAfterChmod(info, after)
 	*stampAt(&entry, other(s.side)) = mirror.SeenStamp(e.tree(other(s.side)).Get(s.path).Info, e.view.began)
 	e.done(s, opChmod, seq, entry, "")
-	e.report(s, "")
 	e.showNew(s)
+	e.report(s, "")
 	return nil
 }
 

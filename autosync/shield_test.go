@@ -17,6 +17,7 @@ type record struct {
 	mirror  string
 	said    []string
 	trouble error
+	asked   func()
 }
 
 func (r *record) Show(p safety.RelPath, version *os.File) error {
@@ -26,6 +27,9 @@ func (r *record) Show(p safety.RelPath, version *os.File) error {
 	}
 	there, _ := os.ReadFile(filepath.Join(r.mirror, string(p)))
 	r.said = append(r.said, "show "+string(p)+": "+string(text)+" over "+string(there))
+	if r.asked != nil {
+		r.asked()
+	}
 	return r.trouble
 }
 
@@ -91,5 +95,22 @@ func TestShieldThatFailsIsToldAndTheFileReplaced(t *testing.T) {
 	p.wantMirror("lock", "2")
 	if len(told) == 0 || told[0] != "lock: write-protected by mode bits only: permission denied" {
 		t.Errorf("told %q", told)
+	}
+}
+
+// Who reads the event may count on the protection.
+func TestShieldStandsBeforeItIsTold(t *testing.T) {
+	p, shield := shielded(t)
+	p.write(p.project, "new", "n")
+	var order []string
+	shield.asked = func() { order = append(order, "shown") }
+	_, err := autosync.Once(t.Context(), p.m, autosync.Options{Shield: shield, Events: func(e autosync.Event) {
+		if e.Path == "new" {
+			order = append(order, "told")
+		}
+	}})
+	p.must(err)
+	if want := []string{"shown", "told"}; !slices.Equal(order, want) {
+		t.Errorf("order %q, want %q", order, want)
 	}
 }
