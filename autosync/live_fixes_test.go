@@ -74,10 +74,12 @@ func TestLiveHaltAnswersWhoeverAsks(t *testing.T) {
 	l := newLive(t, "a = 1", "b = 2")
 	l.must(os.Rename(l.mirror, l.mirror+".away"))
 	<-l.s.Halted()
-	if _, err := l.s.Reconcile(t.Context()); !errors.Is(err, safety.ErrGone) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := l.s.Reconcile(ctx); !errors.Is(err, safety.ErrGone) {
 		t.Errorf("Reconcile: %v", err)
 	}
-	if _, err := l.s.Flush(t.Context()); !errors.Is(err, safety.ErrGone) {
+	if _, err := l.s.Flush(ctx); !errors.Is(err, safety.ErrGone) {
 		t.Errorf("Flush: %v", err)
 	}
 	if l.s.Healthy() {

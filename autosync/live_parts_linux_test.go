@@ -144,14 +144,20 @@ func TestLiveRuleThatComesLaterHidesAtOnce(t *testing.T) {
 	}
 }
 
+// besideHidden is longer than a new name beside a hidden file waits.
+const besideHidden = 700 * time.Millisecond
+
 func TestLiveRulesThatShowMoreWaitForTheNextSession(t *testing.T) {
 	t.Parallel()
-	l := newLive(t, ".agentignore = .env", ".env = SECRET", "a = 1")
+	l := newLive(t, ".agentignore = .env\n*.key", ".env = SECRET", "a = 1")
 	l.must(os.Remove(filepath.Join(l.project, ".agentignore")))
 	l.await(autosync.RulesChanged, "")
 	l.write(l.project, ".env", "SECRET 2")
+	l.write(l.project, "new.key", "SECRET 3")
+	time.Sleep(besideHidden)
 	l.reconcile()
 	l.wantMirror(".env", "(absent)")
+	l.wantMirror("new.key", "(absent)")
 	l.must(os.Mkdir(filepath.Join(l.project, ".agentignore"), 0o755))
 	if e := l.await(autosync.RulesChanged, ""); !strings.Contains(e.Reason, "can't be used") {
 		t.Errorf("%+v", e)

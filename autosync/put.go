@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
@@ -57,6 +58,7 @@ type pending struct {
 	step
 	staged *safety.Staged
 	source safety.Info // of the side that it comes from
+	hashed mirror.Content
 }
 
 func (e *engine) putBatch(ctx context.Context, steps []step) error {
@@ -164,11 +166,32 @@ func (e *engine) stage(ctx context.Context, seq uint64, s step, found ready) (*p
 	if s.from.Content.Known() {
 		st.ExpectSum(s.from.Content.Sum) // sees a save of the same size, with its time put back, in the last instant
 	}
+	p := &pending{step: s, staged: st, source: info}
+	if err := e.identify(ctx, p, src); err != nil {
+		_ = st.Discard()
+		return nil, err
+	}
 	if after, err := safety.Stat(src); err != nil || mirror.StampOf(after) != mirror.StampOf(info) {
 		_ = st.Discard()
 		return nil, fmt.Errorf("copy %s: %w", s.path, safety.ErrChanged)
 	}
-	return &pending{step: s, staged: st, source: info}, nil
+	return p, nil
+}
+
+// identify hashes a source that shared its bytes with the copy and that its stamp does not prove: by the next look only
+// the content tells that it has not changed since.
+func (e *engine) identify(ctx context.Context, p *pending, src *os.File) (err error) {
+	known := p.to.Content.Known() || mirror.Content{Sum: p.staged.Copied().Sum}.Known()
+	if known || mirror.SeenStamp(p.source, e.view.began) == mirror.StampOf(p.source) {
+		return nil
+	}
+	if _, err = src.Seek(0, io.SeekStart); err == nil {
+		p.hashed, err = mirror.HashFile(ctx, src)
+	}
+	if err != nil {
+		return fmt.Errorf("hash %s: %w", p.path, err)
+	}
+	return nil
 }
 
 // expectation is what the step will displace: nothing where it was cleared away before.
@@ -249,8 +272,11 @@ func (e *engine) entry(p *pending) mirror.Entry {
 	entry := mirror.Entry{State: p.to}
 	if copied := p.staged.Copied(); p.to.Kind == safety.File {
 		entry.State.Content = mirror.Content{Size: copied.Bytes, Sum: copied.Sum}
-		if p.to.Content.Known() {
+		switch {
+		case p.to.Content.Known():
 			entry.State.Content = p.to.Content
+		case p.hashed.Known():
+			entry.State.Content = p.hashed
 		}
 	}
 	placed, source := mirror.PlacedStamp(p.staged.Info()), mirror.SeenStamp(p.source, e.view.began)

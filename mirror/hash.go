@@ -42,6 +42,9 @@ func hashOnce(ctx context.Context, root *safety.Root, p safety.RelPath) (Content
 	return content, before, err == nil && unchanged(before, after) && content.Size == before.Size, err
 }
 
+// HashFile returns the content identity of what an open file has from its offset on.
+func HashFile(ctx context.Context, f *os.File) (Content, error) { return hashFile(ctx, f) }
+
 func hashFile(ctx context.Context, f *os.File) (Content, error) {
 	h := xxh3.New()
 	buf := make([]byte, 256<<10)

@@ -2,6 +2,7 @@ package safety
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -45,9 +46,23 @@ func (r *Root) CopyOut(ctx context.Context, p RelPath, to *Root, q RelPath) erro
 func (s *Store) MoveSlot(seq uint64, to *Root, p RelPath) error {
 	return to.at("move slot to", p, func(parent int, name string) error {
 		return s.folder.use(func(folder int) error {
-			return s.root.sys.rename(OpMoveOut, folder, slotName(seq), parent, name, noReplace)
+			return s.root.sys.renameToFree(folder, slotName(seq), parent, name)
 		})
 	})
+}
+
+// renameToFree renames to a name that is free. Where a file system can't see to that (bindfs, some network ones), a look
+// before has to do: it is for folders of ours alone, in which nobody else makes names.
+func (s *sys) renameToFree(fromfd int, from string, tofd int, to string) error {
+	err := s.rename(OpMoveOut, fromfd, from, tofd, to, noReplace)
+	if !isLacking(err) {
+		return err
+	}
+	there, lookErr := lstatAt(s, tofd, to)
+	if lookErr != nil || there.Kind != Absent {
+		return errors.Join(err, lookErr)
+	}
+	return s.rename(OpMoveOut, fromfd, from, tofd, to, overwrite)
 }
 
 // MkdirAll makes the directory p and those above it that are not there. Something else in the way is an error that
@@ -72,7 +87,7 @@ func (r *Root) MkdirAll(p RelPath, mode uint32) error {
 
 // moveTo renames; a directory needs to be writable itself, since its ".." changes.
 func (r *Root) moveTo(to int, toName string, parent int, name string) error {
-	move := func() error { return r.sys.rename(OpMoveOut, parent, name, to, toName, noReplace) }
+	move := func() error { return r.sys.renameToFree(parent, name, to, toName) }
 	err := move()
 	if !isDenied(err) {
 		return err
