@@ -240,6 +240,9 @@ func (p *pair) nothingLost(when string, versions, after []string) {
 		}
 	}
 	maps.Copy(have, textsIn(p.t, p.m.Session.Dir(), p.mirror))
+	if store := p.m.Session.Stores[mirror.ProjectSide]; !strings.HasPrefix(store, p.m.Session.Dir()) {
+		maps.Copy(have, textsIn(p.t, store, ""))
+	}
 	for _, v := range versions {
 		if have[v] == "" {
 			p.t.Errorf("%s: lost: %.30q", when, v)

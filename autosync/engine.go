@@ -101,7 +101,8 @@ func (e *engine) open() error {
 	return e.recover()
 }
 
-// openStores opens both stores. One that holds the rest of calls that a crash cut short is opened where it was.
+// openStores opens both stores, where they were if that can be: the session's record has room for one place each, and
+// what is kept in another would be forgotten.
 func (e *engine) openStores() error {
 	m, dir := e.m, e.m.Session.Dir()
 	for side, root := range [...]*safety.Root{m.Project, m.Root} {
@@ -112,7 +113,7 @@ func (e *engine) openStores() error {
 			return fmt.Errorf("make the store: %w", err)
 		}
 		places := []string{folder}
-		if then := m.Session.Stores[side]; len(e.history.open) > 0 && then != "" && then != folder {
+		if then := m.Session.Stores[side]; then != "" && then != folder {
 			places = []string{then, folder}
 		}
 		store, err := safety.OpenStore(root, durable, m.Session.ID, places...)

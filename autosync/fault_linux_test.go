@@ -135,7 +135,7 @@ func TestFailingCallsLoseNothing(t *testing.T) {
 					t.Run(fmt.Sprintf("%v %s %d staying %v exchange %v tmpfile %v", errno, op, f.nth, f.staying, !way.NoExchange, !way.NoTmpfile), func(t *testing.T) {
 						t.Parallel()
 						p, versions, after := busy(t)
-						t.Cleanup(func() { dropStores(p.m.Session.Stores) })
+						t.Cleanup(func() { p.dropStores() })
 						p.withFault(f, way)
 						c, err := p.tryOnce(autosync.Options{Deletes: true})
 						p.wantOldOrNew(c, err, f)
@@ -187,12 +187,41 @@ func TestADirectoryStaysInTheBaseWhileSomethingInItCouldNotGo(t *testing.T) {
 	}
 }
 
-// dropStores removes stores that lie at the top of the file system, since the session's folder could not be had.
-func dropStores(stores [2]string) {
-	for _, s := range stores {
+// dropStores removes what a session has at the top of the file system, since its own folder could not be had, or since
+// the clean-up was made to fail as well.
+func (p *pair) dropStores() {
+	stores := p.m.Session.Stores[:]
+	found, _ := filepath.Glob(filepath.Join("/.alca-mount-"+strconv.Itoa(os.Getuid()), p.m.Session.ID))
+	for _, s := range append(stores, found...) {
 		if top := filepath.Dir(s); safety.Reserved(filepath.Base(top)) {
 			_ = os.RemoveAll(s)
 			_ = os.Remove(top)
 		}
+	}
+}
+
+// For once the session's folder could not be opened, and the store lies at the top of the file system. It is the
+// session's from then on: a store that its record does not name is found by nobody.
+func TestAStoreStaysWhereItIs(t *testing.T) {
+	p := newPair(t, "f = old", "g = old")
+	t.Cleanup(func() { p.dropStores() })
+	p.write(p.mirror, "f", "new")
+	own := filepath.Join(p.m.Session.Dir(), "store")
+	p.hook(mirror.ProjectSide, func(op safety.Op, name string) error {
+		if op == safety.OpRootOpen && name == own {
+			return syscall.EMFILE
+		}
+		return nil
+	})
+	p.sync()
+	first := p.m.Session.Stores[mirror.ProjectSide]
+	if strings.HasPrefix(first, p.m.Session.Dir()) {
+		t.Skip("the store is in the session's folder: its file system has no other place")
+	}
+	p.reopen()
+	p.write(p.mirror, "g", "new")
+	p.sync()
+	if now := p.m.Session.Stores[mirror.ProjectSide]; now != first {
+		t.Errorf("the store was in %s and is in %s", first, now)
 	}
 }
