@@ -19,6 +19,8 @@ type ruleset struct {
 	builtin map[string]*builtin // nil without the built-in list
 	dotGit  answer
 	fold    bool
+
+	artifacts []string
 }
 
 // layer is one list of patterns and the rules that they come from.
@@ -114,6 +116,12 @@ func compile(rules Rules, fold bool) *ruleset {
 		excludesInGit: layerOf(namingGit(rules.Excludes), fold),
 		dotGit:        answer{Excluded, &Rule{Pattern: ".git", Source: SourceDefault}},
 		fold:          fold,
+	}
+	for _, p := range rules.Artifacts {
+		if fold {
+			p = folded(p)
+		}
+		s.artifacts = append(s.artifacts, p)
 	}
 	if rules.Git {
 		s.dotGit = answer{OneWay, &Rule{Pattern: ".git", Source: "--git"}}

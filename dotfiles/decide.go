@@ -132,7 +132,7 @@ func (s *ruleset) own(dir, name string, isDir, git bool) answer {
 	if rule := s.derived(dir, name, last); rule != nil {
 		return answer{Hidden, rule}
 	}
-	if b := s.builtinFor(dir, name); b != nil && !s.reopens(last) {
+	if b := s.builtinFor(dir, name); b != nil && !s.reopens(last) && !s.artifact(dir, name) {
 		return answer{Excluded, &b.rule}
 	}
 	if file == ReadOnly {
@@ -188,6 +188,20 @@ func (s *ruleset) builtinFor(dir, name string) *builtin {
 // something of the name. "!*/" in a list that begins with "*" is not meant for node_modules.
 func (s *ruleset) reopens(last int) bool {
 	return last >= 0 && s.hidden.list[last].Negated() && !s.hidden.list[last].OnlyWildcards()
+}
+
+// artifact reports whether the entry is an artifact, lies in one, or is on the way to one.
+func (s *ruleset) artifact(dir, name string) bool {
+	if len(s.artifacts) == 0 {
+		return false
+	}
+	p := strings.TrimPrefix(dir+"/"+name, "/") + "/"
+	for _, a := range s.artifacts {
+		if strings.HasPrefix(p, a+"/") || strings.HasPrefix(a+"/", p) {
+			return true
+		}
+	}
+	return false
 }
 
 // derived returns the rule that hides the name that name is a derivative of, or nil. A pattern hides the derivatives

@@ -44,14 +44,15 @@ func (r *Rule) UnmarshalJSON(data []byte) error {
 
 // Rules is all that a policy is made of, in the order in which it applies. It can be stored as JSON.
 type Rules struct {
-	Hidden     []Rule `json:"hidden,omitempty"`     // .agentignore, then the per-agent file; a later "!" re-opens
-	ReadOnly   []Rule `json:"readonly,omitempty"`   // .agentreadonly, then the per-agent file, then --readonly
-	Excludes   []Rule `json:"excludes,omitempty"`   // --exclude and a mount's exclude: can only hide more
-	Policy     []Rule `json:"policy,omitempty"`     // further policy files (what .alca.toml includes), see [Literal]: always read-only
-	Overlays   []Rule `json:"overlays,omitempty"`   // directories that the agent has a private copy of, see [Literal]: an exclude that hides one leaves it out instead
-	NoDefaults bool   `json:"nodefaults,omitempty"` // drop the built-in list; .git stays under Git
-	Git        bool   `json:"git,omitempty"`        // .git is mirrored one-way instead of left out
-	FoldCase   bool   `json:"foldcase,omitempty"`   // either side folds case or normalises Unicode: decide on the folded NFC form, too
+	Hidden     []Rule   `json:"hidden,omitempty"`     // .agentignore, then the per-agent file; a later "!" re-opens
+	ReadOnly   []Rule   `json:"readonly,omitempty"`   // .agentreadonly, then the per-agent file, then --readonly
+	Excludes   []Rule   `json:"excludes,omitempty"`   // --exclude and a mount's exclude: can only hide more
+	Policy     []Rule   `json:"policy,omitempty"`     // further policy files (what .alca.toml includes), see [Literal]: always read-only
+	Overlays   []Rule   `json:"overlays,omitempty"`   // directories that the agent has a private copy of, see [Literal]: an exclude that hides one leaves it out instead
+	Artifacts  []string `json:"artifacts,omitempty"`  // paths that the built-in list does not leave out, with what is above and below them: what a build is for
+	NoDefaults bool     `json:"nodefaults,omitempty"` // drop the built-in list; .git stays under Git
+	Git        bool     `json:"git,omitempty"`        // .git is mirrored one-way instead of left out
+	FoldCase   bool     `json:"foldcase,omitempty"`   // either side folds case or normalises Unicode: decide on the folded NFC form, too
 
 	And []Rules `json:"and,omitempty"` // further rules, each complete in itself: the strictest answer of all holds
 }

@@ -66,11 +66,12 @@ type launch struct {
 	waiting bool             // under SyncReview: not all is decided on
 	res     Result
 
-	laid   []*laid           // overlays
-	docked *containerRuntime // of a container launch, from before the build
-	mounts []*mounted
-	notes  []string
-	mayRun bool // it is not known whether CMD has ended
+	laid      []*laid           // overlays
+	docked    *containerRuntime // of a container launch, from before the build
+	mounts    []*mounted
+	notes     []string
+	succeeded bool // CMD did
+	mayRun    bool // it is not known whether CMD has ended
 }
 
 // prepare checks all that can be checked before anything is made.
@@ -99,7 +100,7 @@ func prepare(opts Options) (*launch, error) {
 			return nil, err
 		}
 	}
-	if err := l.checkOverlays(); err != nil {
+	if err := errors.Join(l.checkOverlays(), l.checkArtifacts()); err != nil {
 		return nil, err
 	}
 	if l.state == nil {
@@ -215,7 +216,7 @@ func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
 		return plain.Exit{Code: ownFailure}, err
 	}
 	exit, err = l.run(ctx)
-	l.mayRun = errors.Is(err, container.ErrMayRun)
+	l.mayRun, l.succeeded = errors.Is(err, container.ErrMayRun), err == nil && exit == plain.Exit{Left: exit.Left}
 	return exit, err
 }
 
@@ -311,15 +312,17 @@ func (l *launch) end() error {
 }
 
 func (l *launch) lastSync() error {
-	if l.opts.Sync == SyncOff {
-		return nil
-	}
 	ctx := l.opts.ShutdownContext
 	if ctx == nil {
 		ctx = context.Background() // the launch's own may be what ended CMD: its edits come home all the same
 	}
 	var err error
-	if l.opts.Sync == SyncReview {
+	if l.opts.Sync == SyncOff {
+		if len(l.opts.Artifacts) == 0 || !l.succeeded {
+			return nil
+		}
+		l.res.Changes, l.res.Missing, err = autosync.BringArtifacts(ctx, l.mirror, l.opts.Artifacts, l.syncOptions())
+	} else if l.opts.Sync == SyncReview {
 		err = l.review(ctx)
 	} else if l.syncer != nil {
 		l.res.Changes, _, err = l.syncer.Stop(ctx)

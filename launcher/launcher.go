@@ -60,6 +60,10 @@ type Options struct {
 	OverlaysOf   string // the name that they are kept under; each has its own
 	AutoOverlays bool   // and those that the files of known tools stand for, where the mirror leaves them out
 
+	// Artifacts are brought home when CMD succeeds, under SyncOff: nothing else is. They may be what the built-in list
+	// leaves out, but neither hidden, read-only nor guarded.
+	Artifacts []safety.RelPath
+
 	Sync       Sync
 	Live       autosync.LiveOptions // of SyncLive
 	Population mirror.Population
@@ -115,6 +119,7 @@ type Result struct {
 	Store    string // where overwritten, deleted and refused versions are kept
 	Mirror   string // the mirror's path where it was kept, else ""
 	WhyKept  string
-	Left     int // processes that outlived CMD and were ended
+	Missing  []safety.RelPath // artifacts that CMD did not make; then none was brought home
+	Left     int              // processes that outlived CMD and were ended
 	Mounts   []MountResult
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/launcher"
 	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
 )
 
 // defaultSync is when changes cross unless --sync says otherwise.
@@ -152,6 +153,9 @@ type runFlags struct {
 
 	noPreflight bool
 	live        liveFlags
+
+	build     bool // nothing comes home but
+	artifacts []safety.RelPath
 
 	overlayPaths []string
 	hide         []string

@@ -81,7 +81,7 @@ func (r *runFlags) overlaysOf(policy *dotfiles.Policy, command []string) string 
 func overlayPath(text string) (safety.RelPath, error) {
 	p, err := safety.ParseRelPath(filepath.ToSlash(strings.TrimPrefix(text, "./")))
 	if err != nil || p == safety.Top {
-		return "", fmt.Errorf("%s: expected a path below the project, such as node_modules", show(text))
+		return "", fmt.Errorf("%s: expected a path below the project", show(text))
 	}
 	return p, nil
 }

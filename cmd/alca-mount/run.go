@@ -103,7 +103,7 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 	events.end(res)
 	if signals.started.Load() || res.Mirror != "" {
 		end := endOf(res, time.Since(began))
-		end.syncOff = opts.Sync == launcher.SyncOff
+		end.syncOff = opts.Sync == launcher.SyncOff && !flags.broughtArtifacts(res)
 		end.listAll = storeChanges(opts.State, res)
 		tellEnd(o, end)
 		tellMounts(o, res)
@@ -114,6 +114,9 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 	}
 	if err != nil {
 		return stopped(ctx, &exitError{ownCode(res.ExitCode), err})
+	}
+	if res.ExitCode == 0 && flags.build {
+		return a.artifactsTold(res)
 	}
 	if res.ExitCode != 0 {
 		return &exitError{code: res.ExitCode}
@@ -172,6 +175,7 @@ func (a *app) launchOptions(ctx context.Context, flags *runFlags, command []stri
 		Isolation: flags.isolationMode(),
 		Hide:      flags.hide, AllowSockets: flags.allowSockets, NoNetwork: flags.noNetwork, ConfineWrites: flags.confine, Writable: flags.config.Config.Writable,
 		Overlays: overlays, AutoOverlays: auto, OverlaysOf: flags.overlaysOf(policy, command),
+		Artifacts:  flags.artifacts,
 		Sync:       launcher.Sync(flags.sync.value),
 		Live:       flags.live.options(),
 		Population: flags.populationMode(), Git: flags.gitMode(), GitHiddenHistory: flags.hiddenHistory, GitDepth: flags.gitDepth, Links: flags.linksMode(),
@@ -254,7 +258,7 @@ func tellStart(o *output, s launcher.Start, flags *runFlags, took time.Duration)
 	if len(s.Enforced) > 0 {
 		o.more("enforced: %s", strings.Join(s.Enforced, ", "))
 	}
-	if flags.sync.value == string(launcher.SyncOff) {
+	if flags.sync.value == string(launcher.SyncOff) && !flags.build {
 		o.warn("--sync off: nothing is brought home")
 	}
 	o.more("mirror: %s", show(s.Mirror))

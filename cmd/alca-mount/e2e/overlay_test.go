@@ -22,7 +22,7 @@ func TestOverlayInANamespace(t *testing.T) {
 	if !strings.Contains(r.stdout, "f\n") {
 		t.Errorf("%s", r)
 	}
-	r = w.expect(0, "--isolation", "namespace", "--overlay", "auto", "--", "sh", "-c", "cat node_modules/mine; ls node_modules/m; ls -d "+w.state+"/*")
+	r = w.expect(0, "--isolation", "namespace", "--overlay", "auto", "--", "sh", "-c", "cat node_modules/mine; ls node_modules/m; ls -A "+w.state+"/alca-mount")
 	if r.stdout != "mine\n" {
 		t.Errorf("%s", r)
 	}
