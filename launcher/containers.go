@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/alca-mount/alca-mount/launcher/internal/container"
 	"github.com/alca-mount/alca-mount/mirror"
@@ -28,7 +29,7 @@ func (l *launch) engineHost() string {
 // still be written to: whoever takes the session up calls it first. The session has to be locked by the caller, or dead.
 // It returns how many there were.
 func EndContainers(ctx context.Context, state *mirror.StateDir, s *mirror.Session) (int, error) {
-	if s.Engine == "" || s.Damaged != nil {
+	if s.Engine == "" || s.Damaged != nil || s.State == mirror.SessionEnded {
 		return 0, nil
 	}
 	engine, err := connect(ctx, s.Engine)
@@ -37,6 +38,14 @@ func EndContainers(ctx context.Context, state *mirror.StateDir, s *mirror.Sessio
 	}
 	n, err := endContainers(ctx, engine, state, s.ID)
 	return n, errors.Join(err, engine.Close())
+}
+
+// stateLabel names a state directory, however it is reached.
+func stateLabel(state *mirror.StateDir) string {
+	if real, err := filepath.EvalSymlinks(state.Path()); err == nil {
+		return real
+	}
+	return state.Path()
 }
 
 func connect(ctx context.Context, host string) (*container.Engine, error) {
@@ -49,7 +58,7 @@ func connect(ctx context.Context, host string) (*container.Engine, error) {
 }
 
 func endContainers(ctx context.Context, engine *container.Engine, state *mirror.StateDir, session string) (int, error) {
-	found, err := engine.Find(ctx, labelSession+"="+session, labelState+"="+state.Path())
+	found, err := engine.Find(ctx, labelSession+"="+session, labelState+"="+stateLabel(state))
 	if err != nil {
 		return 0, err
 	}

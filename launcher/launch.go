@@ -392,6 +392,9 @@ func (l *launch) keep() error {
 	if l.opts.Sync != SyncOff { // which decided on nothing
 		l.session.Waiting = l.waiting
 	}
+	if l.mayRun {
+		l.session.State = mirror.SessionReady // as after a crash: whoever takes it up ends the container first
+	}
 	return errors.Join(l.mirror.SaveBase(), l.session.Save(), l.mirror.Close(), l.session.Unlock())
 }
 

@@ -224,7 +224,7 @@ func (r *containerRuntime) settings() container.Settings {
 }
 
 func (r *containerRuntime) labels() map[string]string {
-	return map[string]string{labelSession: r.l.session.ID, labelState: r.l.state.Path(), labelProject: r.l.project}
+	return map[string]string{labelSession: r.l.session.ID, labelState: stateLabel(r.l.state), labelProject: r.l.project}
 }
 
 // env is what the container gets besides the image's own.

@@ -35,7 +35,7 @@ func (a *app) wordCommand(name, short, long string, do func(context.Context, *mi
 			if err := a.usersOnly(name); err != nil {
 				return err
 			}
-			s, err := a.takeSession(args[0])
+			s, err := a.takeSession(c.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -165,6 +165,9 @@ func (a *app) recoverInto(ctx context.Context, flags *recoverFlags, s *mirror.Se
 		return err
 	}
 	if flags.apply || flags.discard {
+		if err := a.endContainers(ctx, s); err != nil {
+			return err
+		}
 		if err := refuseAlive(s); err != nil {
 			return err
 		}

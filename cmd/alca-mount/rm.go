@@ -36,7 +36,7 @@ listed and do not keep it.`,
 }
 
 func (a *app) rm(ctx context.Context, spec string, force bool) error {
-	s, err := a.takeSession(spec)
+	s, err := a.takeSession(ctx, spec)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (a *app) findSession(spec string) (*mirror.Session, error) {
 }
 
 // takeSession finds a session and takes it for us.
-func (a *app) takeSession(spec string) (*mirror.Session, error) {
+func (a *app) takeSession(ctx context.Context, spec string) (*mirror.Session, error) {
 	s, err := a.findSession(spec)
 	if err != nil {
 		return nil, err
@@ -69,6 +69,9 @@ func (a *app) takeSession(spec string) (*mirror.Session, error) {
 			return nil, fmt.Errorf("session %s is in use by process %d: wait for its end", s.ID, held.Holder.PID)
 		}
 		return nil, err
+	}
+	if err := a.endContainers(ctx, s); err != nil {
+		return nil, errors.Join(err, s.Unlock())
 	}
 	return s, nil
 }
@@ -89,6 +92,19 @@ func (a *app) attachSettled(ctx context.Context, s *mirror.Session) (*mirror.Mir
 	}
 	m, err := attach(ctx, s, policy)
 	return m, guard, err
+}
+
+// endContainers ends what still runs of a session whose process died: it writes to the mirror.
+func (a *app) endContainers(ctx context.Context, s *mirror.Session) error {
+	state, err := mirror.DefaultStateDir()
+	if err != nil {
+		return err
+	}
+	n, err := launcher.EndContainers(ctx, state, s)
+	if n > 0 {
+		a.out().say("ended the container of session %s, whose process had died", s.ID)
+	}
+	return err
 }
 
 // attach opens a session's mirror; without a policy, under the stricter of the rules that it was made with and of the

@@ -47,7 +47,7 @@ SESSION is an id, a unique prefix of one, a name, or a mirror's path.`,
 
 func (a *app) sync(ctx context.Context, flags *syncFlags, spec string, paths []string) error {
 	began := time.Now()
-	s, err := a.takeSession(spec)
+	s, err := a.takeSession(ctx, spec)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (a *app) usersOnly(command string) error {
 
 func (a *app) undo(ctx context.Context, flags *undoFlags, spec string, paths []string) error {
 	began := time.Now()
-	s, err := a.takeSession(spec)
+	s, err := a.takeSession(ctx, spec)
 	if err != nil {
 		return err
 	}

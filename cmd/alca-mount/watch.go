@@ -48,7 +48,7 @@ whole, deletions included. It prints "ready" when all that had changed before is
 
 func (a *app) watch(ctx context.Context, flags *watchFlags, spec string) error {
 	began := time.Now()
-	s, err := a.takeSession(spec)
+	s, err := a.takeSession(ctx, spec)
 	if err != nil {
 		return err
 	}
