@@ -100,3 +100,15 @@ func atLeast(version string, major, minor int) bool {
 	b, err2 := strconv.Atoi(parts[1])
 	return err1 == nil && err2 == nil && (a > major || a == major && b >= minor)
 }
+
+// networkOf is the network that is meant: the engine's own where none was asked for. Podman without root takes a bridge for
+// its compatible API, which needs more of the system than what its command takes.
+func networkOf(k Kind, f docker.Facts, wish string) string {
+	switch {
+	case wish != "" || k != PodmanRootless:
+		return wish
+	case atLeast(f.Version, 5, 0):
+		return "pasta"
+	}
+	return "slirp4netns"
+}

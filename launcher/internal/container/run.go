@@ -55,7 +55,7 @@ func Run(ctx context.Context, e *Engine, s Spec) (exit Exit, err error) {
 		return Exit{}, err
 	}
 	defer console.close()
-	id, err := e.make(ctx, s, console.tty())
+	id, err := e.make(ctx, s, &console)
 	if err != nil {
 		return Exit{}, err
 	}
@@ -67,10 +67,7 @@ func Run(ctx context.Context, e *Engine, s Spec) (exit Exit, err error) {
 	}()
 	stream, err := e.Attach(ctx, id, console.tty(), true)
 	if err != nil {
-		// Podman sets the container up for an attach, and only a start says what is wrong with it. One that starts after all is
-		// removed with the rest.
-		err = errors.Join(e.Start(ctx, id), err)
-		return startFailure(err), err
+		return startFailure(err), err // Podman sets the container up for it
 	}
 	if err := e.Start(ctx, id); err != nil {
 		stream.Close()
@@ -82,16 +79,17 @@ func Run(ctx context.Context, e *Engine, s Spec) (exit Exit, err error) {
 	p.ended = func(ctx context.Context) <-chan docker.Ending { return e.Wait(ctx, id, docker.NotRunning) }
 	p.look = func(ctx context.Context) (docker.Ending, bool) {
 		c, err := e.Look(ctx, id)
-		return docker.Ending{Code: c.Code}, err == nil && !c.Running
+		return docker.Ending{Code: c.Code}, err == nil && c.Exited
 	}
 	return p.toEnd(ctx)
 }
 
 // make creates the container; with an init process where the engine has one.
-func (e *Engine) make(ctx context.Context, s Spec, tty bool) (string, error) {
+func (e *Engine) make(ctx context.Context, s Spec, c *console) (string, error) {
+	rows, cols, _ := c.size()
 	spec := docker.Spec{
-		Image: s.Image, Cmd: s.Command, Entrypoint: s.Entrypoint, Env: s.Env, Dir: s.Dir, TTY: tty, Stdin: true,
-		User: s.User.User, UserNS: s.User.NS, Labels: s.Labels, Binds: s.Binds, Init: true, Network: s.Network,
+		Image: s.Image, Cmd: s.Command, Entrypoint: s.Entrypoint, Env: s.Env, Dir: s.Dir, TTY: c.tty(), Rows: rows, Cols: cols, Stdin: true,
+		User: s.User.User, UserNS: s.User.NS, Labels: s.Labels, Binds: s.Binds, Init: true, Network: networkOf(e.Kind, e.Facts, s.Network),
 		Memory: s.Memory, NanoCPUs: int64(s.CPUs * 1e9), CapAdd: s.CapAdd, CapDrop: s.CapDrop,
 	}
 	if e.Facts.SELinux {
@@ -114,8 +112,9 @@ func noInit(err error) bool {
 // startFailure is the exit code that `docker run` gives to a command that could not be started; without an init process
 // the engine itself starts it and says why it can't.
 func startFailure(err error) Exit {
-	text := err.Error()
+	_, text, isExec := strings.Cut(err.Error(), "exec: ")
 	switch {
+	case !isExec:
 	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory"):
 		return Exit{Code: 127}
 	case strings.Contains(text, "permission denied"):
@@ -218,12 +217,19 @@ func (p *process) endSoon(ctx context.Context, out <-chan struct{}) <-chan docke
 	return found
 }
 
-// fit gives the terminal inside the size of ours. The command may have ended: then it has no size to be given.
+// fit gives the terminal inside the size of ours. At first it may not be there yet; and the command may have ended: then it
+// has no size to be given.
 func (p *process) fit(ctx context.Context) {
-	if rows, cols, ok := p.console.size(); ok {
-		_ = p.resize(ctx, rows, cols)
+	rows, cols, ok := p.console.size()
+	for range fitTries {
+		if !ok || p.resize(ctx, rows, cols) == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
+
+const fitTries = 5
 
 // pass sends a signal on. The first that asks the command to end begins the grace period.
 func (p *process) pass(ctx context.Context, s syscall.Signal) {

@@ -4,8 +4,10 @@ package docker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
 )
 
@@ -76,16 +79,29 @@ func (e *Engine) Close() error { return e.api.Close() }
 
 // Facts asks the engine what it is.
 func (e *Engine) Facts(ctx context.Context) (Facts, error) {
-	name, err := e.name(ctx)
-	if err != nil {
-		return Facts{}, fmt.Errorf("ask %s for its name: %w", e.host, explain(err))
-	}
-	info, err := e.api.Info(ctx)
+	f, err := e.ask(ctx)
 	if err != nil {
 		return Facts{}, fmt.Errorf("ask %s about itself: %w", e.host, explain(err))
 	}
+	return f, nil
+}
+
+// ask takes Podman's own words with the others: that it is Podman, in a header, and whether it has root. Its version call,
+// which has the name too, asks the package manager, for a second.
+func (e *Engine) ask(ctx context.Context) (Facts, error) {
+	ping, err := e.get(ctx, "/_ping", nil)
+	if err != nil {
+		return Facts{}, err
+	}
+	var info struct {
+		system.Info
+		Rootless *bool
+	}
+	if _, err := e.get(ctx, "/info", &info); err != nil {
+		return Facts{}, err
+	}
 	f := Facts{
-		Name: name, Version: info.ServerVersion, OperatingSystem: info.OperatingSystem, OSType: info.OSType,
+		Name: "docker", Version: info.ServerVersion, OperatingSystem: info.OperatingSystem, OSType: info.OSType,
 		Memory: info.MemoryLimit, CPUs: info.CPUCfsQuota,
 	}
 	for _, option := range info.SecurityOptions {
@@ -98,29 +114,39 @@ func (e *Engine) Facts(ctx context.Context) (Facts, error) {
 			f.SELinux = true
 		}
 	}
+	if ping.Get("Libpod-Api-Version") == "" {
+		return f, nil
+	}
+	f.Name = "podman"
+	if info.Rootless == nil && !f.Rootless {
+		return Facts{}, errors.New("Podman does not say whether it runs without root; expected Podman 4 or newer")
+	}
+	f.Rootless = f.Rootless || *info.Rootless
 	return f, nil
 }
 
-// name tells Podman from Docker by a header of Podman's own: its version call asks the package manager, for a second.
-func (e *Engine) name(ctx context.Context) (string, error) {
-	web := e.api.HTTPClient()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine/_ping", nil)
+// get reads what the client library has no room for.
+func (e *Engine) get(ctx context.Context, path string, into any) (http.Header, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine"+path, nil)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	answer, err := web.Do(req)
+	answer, err := e.api.HTTPClient().Do(req)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("it answers %s", answer.Status)
+		return nil, fmt.Errorf("%s: it answers %s", path, answer.Status)
 	}
-	if answer.Header.Get("Libpod-Api-Version") != "" {
-		return "podman", nil
+	if into == nil {
+		return answer.Header, nil
 	}
-	return "docker", nil
+	return answer.Header, json.NewDecoder(io.LimitReader(answer.Body, infoLimit)).Decode(into)
 }
+
+// infoLimit is how much an engine may say about itself.
+const infoLimit = 16 << 20
 
 // Image is what an image says about the containers made of it.
 type Image struct {
@@ -173,6 +199,7 @@ type Spec struct {
 	Dir        string
 	User       string
 	TTY        bool
+	Rows, Cols uint // of the terminal, where the engine can give them from the start
 	Stdin      bool // attached streams include stdin
 	Labels     map[string]string
 	Binds      []Bind
@@ -198,6 +225,7 @@ func (e *Engine) Create(ctx context.Context, s Spec) (id string, warnings []stri
 		CapAdd: s.CapAdd, CapDrop: s.CapDrop,
 		Resources: container.Resources{Memory: s.Memory, NanoCPUs: s.NanoCPUs},
 	}
+	host.ConsoleSize = [2]uint{s.Rows, s.Cols}
 	if s.Init {
 		host.Init = &s.Init
 	}
@@ -299,7 +327,8 @@ type Container struct {
 	Image   string // its id
 	Labels  map[string]string
 	Running bool
-	Code    int // how it ended, if it has
+	Exited  bool // and Code is known
+	Code    int
 	Pid     int
 }
 
@@ -335,7 +364,7 @@ func (e *Engine) Look(ctx context.Context, id string) (Container, error) {
 		out.Labels = c.Config.Labels
 	}
 	if c.State != nil {
-		out.Running, out.Code, out.Pid = c.State.Running, c.State.ExitCode, c.State.Pid
+		out.Running, out.Exited, out.Code, out.Pid = c.State.Running, c.State.Status == container.StateExited, c.State.ExitCode, c.State.Pid
 	}
 	return out, nil
 }

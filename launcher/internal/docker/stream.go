@@ -3,9 +3,13 @@ package docker
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"time"
 
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
@@ -42,9 +46,29 @@ func (e *Engine) Attach(ctx context.Context, id string, tty, stdin bool) (*Strea
 		Stream: true, Stdin: stdin, Stdout: true, Stderr: true, DetachKeys: attachKeys,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("attach to the container: %w", err)
+		return nil, fmt.Errorf("attach to the container: %w", e.whyNot(ctx, "/containers/"+id+"/attach?stream=1&stdout=1", err))
 	}
 	return newStream(h, tty), nil
+}
+
+// whyNot asks a second time, in plain HTTP, for what the client library drops: the engine's reason for a refused upgrade.
+func (e *Engine) whyNot(ctx context.Context, path string, first error) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://engine"+path, nil)
+	if err != nil {
+		return first
+	}
+	answer, err := e.api.HTTPClient().Do(req)
+	if err != nil {
+		return first
+	}
+	defer answer.Body.Close()
+	var said struct{ Message string }
+	if answer.StatusCode < 400 || json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&said) != nil || said.Message == "" {
+		return first
+	}
+	return errors.New(said.Message)
 }
 
 // Write sends to stdin.
