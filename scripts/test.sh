@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-steps=(prepare format vet staticcheck imports tidy platforms race user fuzz mutants)
+steps=(prepare format vet staticcheck imports tidy platforms race user containers fuzz mutants)
 [ $# -eq 0 ] || steps=("$@")
 
 tools=${ALCA_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/alca-mount-tools}
@@ -75,6 +75,48 @@ step_user() {
 			{ cat "$work/out"; fail "$pkg as an ordinary user"; }
 		echo "ok  $pkg"
 	done
+}
+
+# Launches in containers, on Docker and Podman engines of the tests' own. Nothing in them is skipped.
+step_containers() {
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		echo "skipped: the tests' own engines take root on Debian"
+		[ -z "${CI:-}" ] || fail "containers: not tested"
+		return
+	fi
+	installMissing dockerd:docker.io docker:docker.io podman:podman newuidmap:uidmap slirp4netns:slirp4netns \
+		busybox:busybox-static debootstrap:debootstrap
+	mountpoint -q /sys/fs/cgroup || installMissing cgroupfs-mount:cgroupfs-mount
+	mountpoint -q /sys/fs/cgroup || cgroupfs-mount
+	grep -q "^$ordinary:" /etc/subuid || usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$ordinary"
+	ALCA_CONTAINERS=1 ALCA_DEBIAN_TAR=$(debian) ALCA_ORDINARY=$ordinary go test -count=1 ./cmd/alca-mount/containers
+}
+
+# installMissing takes PROGRAM:PACKAGE and installs the packages whose program is not there.
+installMissing() {
+	local need=() pair
+	for pair in "$@"; do
+		command -v "${pair%%:*}" >/dev/null || need+=("${pair#*:}")
+	done
+	[ ${#need[@]} -gt 0 ] || return 0
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" tini iptables ca-certificates >/dev/null
+}
+
+# debian makes the root file system of a small Debian, once, and prints where it is.
+debian() {
+	local tar=$tools/debian.tar dir
+	if [ ! -f "$tar" ]; then
+		dir=$(mktemp -d)
+		debootstrap --variant=minbase bookworm "$dir" >&2
+		chroot "$dir" useradd --create-home dev
+		rm -rf "$dir"/var/cache/apt/archives/*.deb "$dir"/var/lib/apt/lists/*
+		mkdir -p "$tools"
+		tar -C "$dir" --exclude='./dev/*' -cf "$tar.new" .
+		mv "$tar.new" "$tar"
+		rm -rf "$dir"
+	fi
+	echo "$tar"
 }
 
 # A few seconds of each fuzz target.

@@ -138,7 +138,7 @@ func (e *engine) command(name string, args ...string) *exec.Cmd {
 }
 
 func baseEnv(u *user.User, home string) []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "USER=" + u.Username, "LANG=C.UTF-8", "TMPDIR=/tmp"}
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "USER=" + u.Username, "LANG=C.UTF-8", "TMPDIR=" + home}
 }
 
 // dockerFor starts a Docker daemon whose socket u may use.

@@ -18,13 +18,36 @@ import (
 // hold one, or end it ourselves.
 const idleSeconds = "30"
 
+const servicePrefix = "alca-mount-podman-"
+
+// sweepServices removes what launches that were killed have left: directories of ours whose socket nobody answers at. Their
+// services have ended by themselves.
+func sweepServices() {
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), servicePrefix+"*"))
+	for _, dir := range left {
+		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) || time.Since(info.ModTime()) < time.Minute {
+			continue // another's, or just being started
+		}
+		sock := filepath.Join(dir, "podman.sock")
+		conn, err := net.Dial("unix", sock)
+		if err == nil {
+			conn.Close()
+			continue
+		}
+		_ = os.Remove(sock)
+		_ = os.Remove(dir) // only what is empty: it is a name that anybody may take
+	}
+}
+
 // startService starts Podman's service on a socket that only we can reach.
 func startService(ctx context.Context) (*service, error) {
 	podman, err := exec.LookPath("podman")
 	if err != nil {
 		return nil, fmt.Errorf("%w: podman is not installed", errAbsent)
 	}
-	dir, err := os.MkdirTemp("", "alca-mount-podman-")
+	sweepServices()
+	dir, err := os.MkdirTemp("", servicePrefix)
 	if err != nil {
 		return nil, err
 	}
