@@ -145,7 +145,7 @@ func (r *containerRuntime) open(_ context.Context, on ground) (place, error) {
 		p.warnings = append(p.warnings, r.user.Note)
 	}
 	for _, session := range r.ended {
-		p.warnings = append(p.warnings, fmt.Sprintf("ended the container of session %s, whose process had died: alca-mount sync %[1]s brings its edits home", session))
+		p.warnings = append(p.warnings, fmt.Sprintf("ended the container of session %s, whose process had died: alca-mount recover %[1]s tells what it holds", session))
 	}
 	p.warnings = append(p.warnings, r.limitWarnings()...)
 	p.warnings = append(p.warnings, r.l.notes...)

@@ -119,7 +119,7 @@ func (e *Engine) ask(ctx context.Context) (Facts, error) {
 	}
 	f.Name = "podman"
 	if info.Rootless == nil && !f.Rootless {
-		return Facts{}, errors.New("Podman does not say whether it runs without root; expected Podman 4 or newer")
+		return Facts{}, errors.New("podman does not say whether it runs without root; expected Podman 4 or newer")
 	}
 	f.Rootless = f.Rootless || *info.Rootless
 	return f, nil

@@ -1,0 +1,77 @@
+//go:build linux
+
+package launcher
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/mirror"
+)
+
+// A mount must not show past the rules what they govern, nor the sessions.
+func TestMountsThatOverlapTheProjectAreRefused(t *testing.T) {
+	base, state := t.TempDir(), t.TempDir()
+	policy, err := dotfiles.New(dotfiles.Rules{Excludes: []dotfiles.Rule{{Pattern: "data/", Source: "config"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &launch{project: base + "/p", policy: policy, state: mirror.NewStateDir(state + "/state")}
+	for source, refused := range map[string]bool{
+		base: true, base + "/p": true, base + "/p/src": true, "/": true, state: true, state + "/state": true, state + "/state/x": true,
+		base + "/q": false, base + "/p/data": false, base + "/pp": false,
+	} {
+		if err := l.checkOverlap(source, true); (err != nil) != refused {
+			t.Errorf("%s: %v, want refused %v", source, err, refused)
+		}
+	}
+}
+
+func TestContainerSettingsThatCannotBeMetAreRefused(t *testing.T) {
+	for _, c := range []*Container{
+		nil, {}, {Image: "i", Runtime: "lxc"}, {Image: "i", Workdir: "rel"}, {Image: "i", Workdir: "/"}, {Image: "i", Workdir: "/proc/x"}, {Image: "i", Memory: -1},
+		{Image: "i", Mounts: []Mount{{Source: "rel", Target: "/x"}}}, {Image: "i", Mounts: []Mount{{Source: "/a", Target: "/workspace"}}},
+		{Image: "i", Mounts: []Mount{{Source: "/a", Target: "/workspace/a"}}}, {Image: "i", Mounts: []Mount{{Source: "/a", Target: "/x"}, {Source: "/b", Target: "/x"}}},
+		{Image: "i", Mounts: []Mount{{Source: "/a", Target: "/x/"}}}, {Image: "i", Mounts: []Mount{{Source: "/a", Target: "/x", Mirror: "often"}}},
+	} {
+		if err := c.check(); err == nil {
+			t.Errorf("%+v passes", c)
+		}
+	}
+	good := &Container{Image: "i", Workdir: "/w", Mounts: []Mount{{Source: "/a", Target: "/x"}, {Source: "/a", Target: "/y"}}}
+	if err := good.check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A bind holds the file that it was made on: not one that took its name, nor one that came later.
+func TestBindShieldKnowsWhatIsBound(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o444); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "whole/sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, err := newBindShield(dir, []string{"a", "b", "whole", "gone"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if err := os.Remove(filepath.Join(dir, "b")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "b"), nil, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	if s.Show("a", nil) != nil || s.Show("whole/sub/x", nil) != nil || s.Protect("whole/new") != nil {
+		t.Error("what is bound counts as open")
+	}
+	if s.Show("b", nil) == nil || s.Show("new", nil) == nil || s.Show("gone", nil) == nil || s.Protect("dir") == nil {
+		t.Error("what has no bind counts as bound")
+	}
+}
