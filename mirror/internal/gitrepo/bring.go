@@ -238,7 +238,7 @@ func (b *bringer) branch(branch string, tip plumbing.Hash) (BroughtBranch, error
 	if out.Commits, err = (&examiner{ctx: b.ctx, all: both, own: b.before, opts: b.opts, left: cmp.Or(b.opts.MaxPaths, 1_000_000)}).examine(tip); err != nil {
 		return out, err
 	}
-	return out, b.place(pack, out.Ref, tip)
+	return out, b.place(pack, out.Ref, tip, work)
 }
 
 // headsOf are the branches of a repository and where they stand, read from its files alone.
@@ -301,8 +301,8 @@ func looseHeads(git *safety.Root, at safety.RelPath, heads map[string]plumbing.H
 
 // place brings the pack, its index, and then the ref into the project's repository, each durable before the next: no
 // crash leaves a ref without its objects, and an object that no ref names yet is git's to clean up.
-func (b *bringer) place(pack packed, ref string, tip plumbing.Hash) error {
-	store, err := safety.OpenStore(b.home.common, true, "bring", b.opts.Work)
+func (b *bringer) place(pack packed, ref string, tip plumbing.Hash, work string) error {
+	store, err := safety.OpenStore(b.home.common, true, "bring", work)
 	if err != nil {
 		return err
 	}
@@ -314,7 +314,7 @@ func (b *bringer) place(pack packed, ref string, tip plumbing.Hash) error {
 	if err := b.reads(tip); err != nil {
 		return err
 	}
-	line := filepath.Join(filepath.Dir(pack.file), "ref")
+	line := filepath.Join(work, "ref")
 	if err := os.WriteFile(line, []byte(tip.String()+"\n"), 0o600); err != nil {
 		return err
 	}
