@@ -218,6 +218,9 @@ func TestAStoreStaysWhereItIs(t *testing.T) {
 	if strings.HasPrefix(first, p.m.Session.Dir()) {
 		t.Skip("the store is in the session's folder: its file system has no other place")
 	}
+	if strings.HasPrefix(first, p.project+"/") {
+		t.Skip("the store is in the project: the sync takes it home at its end")
+	}
 	p.reopen()
 	p.write(p.mirror, "g", "new")
 	p.sync()
