@@ -134,29 +134,41 @@ func TestFailingCallsLoseNothing(t *testing.T) {
 					f := &fault{op: op, errno: errno, nth: 1 + rand.IntN(seen[op]), staying: rand.IntN(2) == 0, seen: map[safety.Op]int{}}
 					t.Run(fmt.Sprintf("%v %s %d staying %v exchange %v tmpfile %v", errno, op, f.nth, f.staying, !way.NoExchange, !way.NoTmpfile), func(t *testing.T) {
 						t.Parallel()
-						p, versions, after := busy(t)
-						t.Cleanup(func() { p.dropStores() })
-						p.withFault(f, way)
-						c, err := p.tryOnce(autosync.Options{Deletes: true})
-						p.wantOldOrNew(c, err, f)
+						hit := loseNothing(t, f, way)
 						mu.Lock()
-						injected[op] = injected[op] || f.hit > 0
+						injected[op] = injected[op] || hit
 						mu.Unlock()
-						p.reopen()
-						p.sync()
-						p.sync()
-						p.nothingLost("after the fault", versions, after)
-						p.wantNothingMore()
 					})
 				}
 			}
 		}
 	})
 	for _, op := range labels(t) {
+		// How many calls a pass makes depends on how young its files are to the clock: the nth may not have come.
+		for _, way := range []*crash{{}, {NoExchange: true}, {NoTmpfile: true}} {
+			if !injected[op] && !slices.Contains(elsewhere(), op) {
+				injected[op] = loseNothing(t, &fault{op: op, errno: syscall.EIO, nth: 1, staying: true, seen: map[safety.Op]int{}}, way)
+			}
+		}
 		if !injected[op] && !slices.Contains(elsewhere(), op) {
 			t.Errorf("%s was never made to fail", op)
 		}
 	}
+}
+
+// loseNothing makes a fault in a pass and looks at what came of it. It reports whether the call came at all.
+func loseNothing(t *testing.T, f *fault, way *crash) bool {
+	p, versions, after := busy(t)
+	t.Cleanup(func() { p.dropStores() })
+	p.withFault(f, way)
+	c, err := p.tryOnce(autosync.Options{Deletes: true})
+	p.wantOldOrNew(c, err, f)
+	p.reopen()
+	p.sync()
+	p.sync()
+	p.nothingLost("after the fault", versions, after)
+	p.wantNothingMore()
+	return f.hit > 0
 }
 
 // wantOldOrNew checks the project right after a fault: whole versions only, and what did not come is told.
