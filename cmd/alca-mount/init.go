@@ -49,8 +49,8 @@ type newFile struct {
 }
 
 func (a *app) init(ctx context.Context, flags *initFlags) error {
-	if a.getenv("ALCA_MOUNT_SESSION") != "" {
-		return errors.New("init is the user's to run: not inside a session (ALCA_MOUNT_SESSION is set)")
+	if err := a.usersOnly("init"); err != nil {
+		return err
 	}
 	where, err := findPlace(a.project)
 	if err == nil {

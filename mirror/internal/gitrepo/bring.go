@@ -244,9 +244,9 @@ func (b *bringer) branch(branch string, tip plumbing.Hash) (BroughtBranch, error
 // headsOf are the branches of a repository and where they stand, read from its files alone.
 func headsOf(git *safety.Root) (map[string]plumbing.Hash, error) {
 	heads := map[string]plumbing.Hash{}
-	packed, err := readIfThere(git, "packed-refs")
-	if err != nil {
-		return nil, err
+	packed, err := readFile(git, "packed-refs", maxPackedRefs)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err // taken for empty, its branches would be lost
 	}
 	for line := range bytes.Lines(packed) {
 		id, name, _ := strings.Cut(strings.TrimRight(string(line), "\n"), " ")

@@ -325,12 +325,13 @@ func TestBringHomeRefusesARepositoryThatIsNotPlain(t *testing.T) {
 			os.RemoveAll(filepath.Join(git, "objects/pack"))
 			os.Symlink(filepath.Join(b.project, ".git/objects/pack"), filepath.Join(git, "objects/pack"))
 		},
-		"a linked ref":  func(b *brought, git string) { os.Symlink("/etc/passwd", filepath.Join(git, "refs/heads/l")) },
-		"linked refs":   func(b *brought, git string) { os.RemoveAll(git + "/refs"); os.Symlink("/etc", git+"/refs") },
-		"a linked HEAD": func(b *brought, git string) { os.Remove(git + "/HEAD"); os.Symlink("/etc/hostname", git+"/HEAD") },
-		"no HEAD":       func(b *brought, git string) { os.Remove(git + "/HEAD") },
-		"a common dir":  func(b *brought, git string) { write(b.T, git, "commondir", b.project+"/.git\n") },
-		"no repository": func(b *brought, git string) { os.RemoveAll(git) },
+		"a linked ref":              func(b *brought, git string) { os.Symlink("/etc/passwd", filepath.Join(git, "refs/heads/l")) },
+		"linked refs":               func(b *brought, git string) { os.RemoveAll(git + "/refs"); os.Symlink("/etc", git+"/refs") },
+		"a linked HEAD":             func(b *brought, git string) { os.Remove(git + "/HEAD"); os.Symlink("/etc/hostname", git+"/HEAD") },
+		"no HEAD":                   func(b *brought, git string) { os.Remove(git + "/HEAD") },
+		"a common dir":              func(b *brought, git string) { write(b.T, git, "commondir", b.project+"/.git\n") },
+		"packed refs that are none": func(b *brought, git string) { os.Mkdir(git+"/packed-refs", 0o755) },
+		"no repository":             func(b *brought, git string) { os.RemoveAll(git) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := fresh.another(t)
