@@ -342,6 +342,7 @@ func TestEachRowOfRecovery(t *testing.T) {
 		{row: "exchange: not done", project: "agent's", crash: &crash{Ops: []safety.Op{safety.OpExchange}, Name: "f"}},
 		{row: "exchange: done", project: "agent's", crash: &crash{Ops: []safety.Op{safety.OpInspect}}},
 		{row: "exchange: done", name: "and edited since", project: "user's save", crash: &crash{Ops: []safety.Op{safety.OpInspect}}, then: (*pair).userSaves},
+		{row: "exchange: done", name: "over the session's own", project: "agent's", make: (*pair).agentEditsAgain, crash: &crash{Ops: []safety.Op{safety.OpInspect}}},
 		{row: "exchange: done, over a version saved meanwhile", project: "agent's", conflict: "user's save",
 			crash: &crash{Ops: []safety.Op{safety.OpInspect}, At: safety.OpExchange, Act: "save"}},
 		{row: "exchange: put back", project: "agent's", conflict: "user's save", crash: &crash{Ops: []safety.Op{safety.OpInspect}, At: safety.OpExchange, Act: "mkdir"}},
@@ -421,7 +422,12 @@ func TestEachRowOfRecovery(t *testing.T) {
 	}
 }
 
-func (p *pair) agentEdits()     { p.write(p.mirror, "f", "agent's") }
+func (p *pair) agentEdits() { p.write(p.mirror, "f", "agent's") }
+func (p *pair) agentEditsAgain() {
+	p.write(p.mirror, "f", "agent's first")
+	p.sync()
+	p.agentEdits()
+}
 func (p *pair) agentCreates()   { p.remove(p.project, "f"); p.sync(); p.write(p.mirror, "f", "agent's") }
 func (p *pair) agentDeletes()   { p.remove(p.mirror, "f") }
 func (p *pair) userEdits()      { p.write(p.project, "f", "user's") }

@@ -50,8 +50,11 @@ func (e *engine) settleDisplaced(s step, seq uint64, d safety.Displaced) string 
 }
 
 // isOurs reports whether the project's version, as it was seen, is the one that this session placed. The inode alone
-// would not do: the user may have saved into it.
+// would not do: the user may have saved into it. Recovery has seen nothing yet: then it is not.
 func (e *engine) isOurs(p safety.RelPath) bool {
+	if e.view == nil {
+		return false
+	}
 	placed := e.history.placed[p]
 	return placed != mirror.Stamp{} && placed == mirror.StampOf(e.view.project.Get(p).Info)
 }

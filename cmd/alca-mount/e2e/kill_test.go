@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // What a kill -9 leaves is recovered: of a busy session's program, of its command, of both, at any moment, with a user
@@ -52,6 +54,7 @@ func versionText(name, who string, n int) string {
 type killRun struct {
 	*world
 	saved  map[string]int // the user's last version, by name
+	seen   map[string]int // the agent's last version that the user saved over, by name
 	mode   string
 	killed string
 }
@@ -66,7 +69,7 @@ func TestKilledAtAnyMomentLosesNothing(t *testing.T) {
 				if !*long || i%4 != 0 {
 					t.Parallel()
 				}
-				k := &killRun{world: newWorld(t), saved: map[string]int{}, mode: mode, killed: who}
+				k := &killRun{world: newWorld(t), saved: map[string]int{}, seen: map[string]int{}, mode: mode, killed: who}
 				for j := range killFiles {
 					write(t, filepath.Join(k.project, fmt.Sprintf("f%d", j)), versionText(fmt.Sprintf("f%d", j), "v", 0))
 				}
@@ -112,7 +115,7 @@ func (k *killRun) busySession(after time.Duration) {
 			}
 			name := fmt.Sprintf("f%d", n*5%killFiles)
 			scratch := filepath.Join(k.dir, "user")
-			if os.WriteFile(scratch, []byte(versionText(name, "u", n)), 0o644) == nil && os.Rename(scratch, filepath.Join(k.project, name)) == nil {
+			if os.WriteFile(scratch, []byte(versionText(name, "u", n)), 0o644) == nil && k.saveOver(scratch, name) {
 				k.saved[name] = n
 			}
 		}
@@ -131,6 +134,20 @@ func (k *killRun) busySession(after time.Duration) {
 	close(stop)
 	<-saving
 	k.endSurvivors()
+}
+
+// saveOver puts scratch in the project's name's place by an exchange, which hands out what was there at that very moment:
+// an agent's version that had come home before is not lost, the user saved over it.
+func (k *killRun) saveOver(scratch, name string) bool {
+	if unix.Renameat2(unix.AT_FDCWD, scratch, unix.AT_FDCWD, filepath.Join(k.project, name), unix.RENAME_EXCHANGE) != nil {
+		return false
+	}
+	if old, err := os.ReadFile(scratch); err == nil {
+		if m := version.FindSubmatch(old); m != nil && string(m[2]) == "a" {
+			k.seen[name] = max(k.seen[name], number("a"+string(m[3])))
+		}
+	}
+	return os.Remove(scratch) == nil // the next save is a new file
 }
 
 func (k *killRun) killCommand() {
@@ -201,7 +218,7 @@ func (k *killRun) check() {
 			}
 		case got == fmt.Sprint("a", last) || kept[fmt.Sprintf("%s a%d", base, last)]:
 		case strings.HasPrefix(got, "a") && number(got) > last: // the ledger was cut short before its line
-		case strings.HasPrefix(got, "u") && (k.mode == "live" || k.killed == "CMD"): // a later save of the user's, of what had come home
+		case strings.HasPrefix(got, "u") && k.seen[name] >= last: // a later save of the user's, over what had come home
 		default:
 			k.t.Errorf("lost: the agent's version %d of %s; there is %q", last, name, got)
 		}
