@@ -35,7 +35,7 @@ func (b *bench) copies() []candidate {
 
 func (b *bench) launch() candidate {
 	return candidate{"alca-mount", func(project, work string) (time.Duration, error) {
-		return b.untilExec(work, b.ours(work, "-C", project, "--sync", "live", "--env", stampVariable, "--", b.self))
+		return b.untilExec(b.ours(work, "-C", project, "--sync", "live", "--env", stampVariable, "--", b.self))
 	}}
 }
 
@@ -80,7 +80,7 @@ func (b *bench) warm(d *disk) error {
 				}
 			}
 			settle()
-			return b.untilExec(work, b.ours(work, append(args, b.self)...))
+			return b.untilExec(b.ours(work, append(args, b.self)...))
 		}},
 	})
 }

@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -49,6 +50,7 @@ type settings struct {
 	only   []string
 	disks  []string
 	trees  []string
+	files  int
 	quiet  time.Duration
 	dir    string
 	out    string
@@ -63,6 +65,7 @@ func parse(args []string) (settings, error) {
 	f.StringVar(&only, "only", "start,whole,warm,live,idle,scale", "which measurements")
 	f.StringVar(&disks, "disks", "tmpfs,ext4,xfs,btrfs", "on which file systems; all but tmpfs's are made in loop files, as root")
 	f.StringVar(&trees, "trees", "T1,T2,big", "of which trees: T1 source-like, T2 many small files, big one of 2 GB")
+	f.IntVar(&s.files, "files", 1_000_000, "up to how many files scale goes")
 	f.DurationVar(&s.quiet, "idle", time.Minute, "how long an idle session is watched")
 	f.StringVar(&s.dir, "dir", "", "where loop files and trees go (default: the temporary directory)")
 	f.StringVar(&s.out, "o", "", "write the tables to this `FILE` as markdown (default: standard output)")
@@ -94,8 +97,8 @@ func run(ctx context.Context, args []string) error {
 		if !slices.Contains(s.only, m.name) {
 			continue
 		}
-		if err := b.onDisks(m.name, m.do); err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+		if err := b.onDisks(m.name, m.do); err != nil { // what was measured until then is worth reading
+			return errors.Join(fmt.Errorf("%s: %w", m.name, err), b.report())
 		}
 	}
 	return b.report()

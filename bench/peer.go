@@ -60,7 +60,7 @@ func (b *bench) peerLaunch() candidate {
 		if err != nil {
 			return 0, err
 		}
-		return b.untilExec(work, c)
+		return b.untilExec(c)
 	}}
 }
 

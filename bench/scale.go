@@ -19,6 +19,9 @@ type point struct {
 // scale measures build, comparison and memory against the number of files.
 func (b *bench) scale(d *disk) error {
 	for _, files := range []int{10_000, 30_000, 100_000, 300_000, 1_000_000} {
+		if files > b.files {
+			return nil
+		}
 		p, err := b.scaleAt(d, files)
 		if err != nil {
 			return err
