@@ -199,6 +199,7 @@ func podmanFor(t *testing.T, u *user.User) *engine {
 		e.env = append(e.env, "CONTAINERS_STORAGE_CONF="+dir+"/.config/containers/storage.conf")
 	}
 	t.Cleanup(func() {
+		endServices(dir)
 		// Its files belong to mapped users, and its pause process holds them.
 		if out, err := e.command("podman", "system", "reset", "--force").CombinedOutput(); err != nil {
 			t.Logf("podman system reset: %v\n%s", err, out)
@@ -208,6 +209,18 @@ func podmanFor(t *testing.T, u *user.User) *engine {
 		}
 	})
 	return e
+}
+
+// endServices ends the services of launches that were killed, which would end by themselves half a minute later and write to
+// their storage then: processes that listen in our own directory.
+func endServices(dir string) {
+	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range procs {
+		line, err := os.ReadFile(file)
+		if err == nil && bytes.Contains(line, []byte("unix://"+dir+"/alca-mount-podman-")) {
+			_ = syscall.Kill(number(filepath.Base(filepath.Dir(file))), syscall.SIGKILL)
+		}
+	}
 }
 
 func write(t *testing.T, path, content string) {
