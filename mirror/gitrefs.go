@@ -32,41 +32,16 @@ func gitRefs(root *safety.Root) (string, error) {
 			return "", err
 		}
 	}
-	if err := addRefs(h, root, ".git/refs"); err != nil {
+	err := root.Walk(".git/refs", func(p safety.RelPath, info safety.Info) error {
+		if info.Kind != safety.File {
+			return nil
+		}
+		return addFile(h, root, p)
+	})
+	if err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-func addRefs(h hash.Hash, root *safety.Root, dir safety.RelPath) error {
-	d, err := root.OpenDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	names, err := d.ReadDir()
-	if err != nil {
-		return err
-	}
-	for _, n := range names {
-		child := dir.Join(n.Name)
-		info, err := d.Lstat(n.Name)
-		switch {
-		case err != nil:
-			return err
-		case info.Kind == safety.Directory:
-			err = addRefs(h, root, child)
-		case info.Kind == safety.File:
-			err = addFile(h, root, child)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // addFile adds a file's name and content; one that is not there adds nothing.

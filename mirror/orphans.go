@@ -78,82 +78,48 @@ func (l *orphanLister) sessions() error {
 	names, err := top.ReadDir()
 	for _, n := range names {
 		if err == nil && n.Kind == safety.Directory {
-			err = l.below(safety.RelPath(n.Name), safety.Top)
+			err = l.below(safety.RelPath(n.Name))
 		}
 	}
 	return err
 }
 
-// within is where p lies below dir.
-func within(dir, p safety.RelPath) safety.RelPath {
-	if p == safety.Top {
-		return dir
-	}
-	return dir + "/" + p
-}
-
-// below lists the orphans in the directory p of the folder in.
-func (l *orphanLister) below(in, p safety.RelPath) error {
-	d, err := l.root.OpenDir(within(in, p))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	names, err := d.ReadDir()
-	if err != nil {
-		return err
-	}
-	for _, n := range names {
-		child := p.Join(n.Name)
-		info, err := d.Lstat(n.Name)
-		if err != nil {
+// below lists the orphans in the folder of a session.
+func (l *orphanLister) below(in safety.RelPath) error {
+	return l.root.Walk(in, func(p safety.RelPath, info safety.Info) error {
+		own := p[len(in)+1:]
+		if info.Kind == safety.Directory && l.policy.Access(string(own), true) != dotfiles.Hidden {
+			return nil
+		}
+		if err := l.add(in, own, info); err != nil || info.Kind != safety.Directory {
 			return err
 		}
-		isDir := info.Kind == safety.Directory
-		if isDir && l.policy.Access(string(child), true) != dotfiles.Hidden {
-			if err := l.below(in, child); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := l.add(in, child, info); err != nil {
-			return err
-		}
-	}
-	return nil
+		return fs.SkipDir
+	})
 }
 
 func (l *orphanLister) add(in, p safety.RelPath, info safety.Info) error {
 	session, _, _ := strings.Cut(string(in), "~") // a second version of the session's lies in ID~2
-	o := Orphan{Path: p, Session: session, Kind: info.Kind, Stored: time.Unix(0, info.Ctime), in: within(in, p)}
+	o := Orphan{Path: p, Session: session, Kind: info.Kind, Stored: time.Unix(0, info.Ctime), in: in + "/" + p}
 	o.Place = filepath.Join(l.root.Path(), filepath.FromSlash(string(o.in)))
-	err := l.measure(&o, o.in, info)
+	err := l.measure(&o, info)
 	l.found = append(l.found, o)
 	return err
 }
 
-func (l *orphanLister) measure(o *Orphan, at safety.RelPath, info safety.Info) error {
-	if info.Kind != safety.Directory {
-		o.Files++
-		o.Bytes += info.Size
+// measure counts what there is of an orphan.
+func (l *orphanLister) measure(o *Orphan, info safety.Info) error {
+	count := func(_ safety.RelPath, info safety.Info) error {
+		if info.Kind != safety.Directory {
+			o.Files++
+			o.Bytes += info.Size
+		}
 		return nil
 	}
-	d, err := l.root.OpenDir(at)
-	if err != nil {
-		return err
+	if info.Kind == safety.Directory {
+		return l.root.Walk(o.in, count)
 	}
-	defer d.Close()
-	names, err := d.ReadDir()
-	for _, n := range names {
-		if err != nil {
-			return err
-		}
-		var below safety.Info
-		if below, err = d.Lstat(n.Name); err == nil {
-			err = l.measure(o, at.Join(n.Name), below)
-		}
-	}
-	return err
+	return count(o.in, info)
 }
 
 // CopyOrphan copies an orphan to the directory dir, below which it gets its own path. Nothing may be there.

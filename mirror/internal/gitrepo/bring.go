@@ -121,7 +121,13 @@ func Unbrought(gitDir, projectDir string) ([]string, error) {
 // elsewhere or stop it, and alternates would borrow from a repository that is not the agent's.
 func plainTree(ctx context.Context, root *safety.Root) error {
 	for _, top := range []safety.RelPath{"objects", "refs"} {
-		if err := plainBelow(ctx, root, top); err != nil {
+		err := root.Walk(top, func(p safety.RelPath, info safety.Info) error {
+			if info.Kind != safety.File && info.Kind != safety.Directory {
+				return unsupported("%s in %s is a %s", p, root.Path(), info.Kind)
+			}
+			return ctx.Err()
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -132,37 +138,6 @@ func plainTree(ctx context.Context, root *safety.Root) error {
 		}
 		if info.Kind != safety.Absent {
 			return unsupported("%s in %s: the repository borrows from another one", name, root.Path())
-		}
-	}
-	return nil
-}
-
-func plainBelow(ctx context.Context, root *safety.Root, at safety.RelPath) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	d, err := root.OpenDir(at)
-	if err != nil {
-		return fmt.Errorf("open %s in %s: %w", at, root.Path(), err)
-	}
-	defer d.Close()
-	entries, err := d.ReadDir()
-	if err != nil {
-		return fmt.Errorf("list %s: %w", at, err)
-	}
-	for _, e := range entries {
-		p := at.Join(e.Name)
-		info, err := d.Lstat(e.Name)
-		switch {
-		case err != nil:
-			return fmt.Errorf("look at %s: %w", p, err)
-		case info.Kind == safety.Directory:
-			err = plainBelow(ctx, root, p)
-		case info.Kind != safety.File && info.Kind != safety.Absent:
-			err = unsupported("%s in %s is a %s", p, root.Path(), info.Kind)
-		}
-		if err != nil {
-			return err
 		}
 	}
 	return nil
@@ -254,7 +229,17 @@ func headsOf(git *safety.Root) (map[string]plumbing.Hash, error) {
 			heads[branch] = plumbing.NewHash(id)
 		}
 	}
-	if err := looseHeads(git, "refs/heads", heads); err != nil {
+	err = git.Walk("refs/heads", func(p safety.RelPath, info safety.Info) error {
+		if info.Kind == safety.Directory {
+			return nil
+		}
+		data, err := readSmall(git, p)
+		if id := strings.TrimSpace(string(data)); err == nil && isHash(id) {
+			heads[strings.TrimPrefix(string(p), "refs/heads/")] = plumbing.NewHash(id)
+		}
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	head, err := readSmall(git, "HEAD")
@@ -265,38 +250,6 @@ func headsOf(git *safety.Root) (map[string]plumbing.Hash, error) {
 		heads["HEAD"] = plumbing.NewHash(id)
 	}
 	return heads, nil
-}
-
-func looseHeads(git *safety.Root, at safety.RelPath, heads map[string]plumbing.Hash) error {
-	d, err := git.OpenDir(at)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("open %s: %w", at, err)
-	}
-	defer d.Close()
-	entries, err := d.ReadDir()
-	if err != nil {
-		return fmt.Errorf("list %s: %w", at, err)
-	}
-	for _, e := range entries {
-		p := at.Join(e.Name)
-		if e.Kind == safety.Directory {
-			if err := looseHeads(git, p, heads); err != nil {
-				return err
-			}
-			continue
-		}
-		data, err := readSmall(git, p)
-		if err != nil {
-			return err
-		}
-		if id := strings.TrimSpace(string(data)); isHash(id) {
-			heads[strings.TrimPrefix(string(p), "refs/heads/")] = plumbing.NewHash(id)
-		}
-	}
-	return nil
 }
 
 // place brings the pack, its index, and then the ref into the project's repository, each durable before the next: no

@@ -67,43 +67,16 @@ func tipsOf(git, common *safety.Root) ([]plumbing.Hash, error) {
 	if err := addPackedTips(common, found); err != nil {
 		return nil, err
 	}
-	d, err := common.OpenDir("refs")
+	err := common.Walk("refs", func(p safety.RelPath, info safety.Info) error {
+		if info.Kind != safety.File {
+			return nil
+		}
+		return addTips(common, p, found)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("list refs: %w", err)
-	}
-	defer d.Close()
-	if err := walkTips(common, d, "refs", found); err != nil {
 		return nil, err
 	}
 	return slices.SortedFunc(maps.Keys(found), func(a, b plumbing.Hash) int { return bytes.Compare(a[:], b[:]) }), nil
-}
-
-func walkTips(common *safety.Root, d *safety.Dir, at safety.RelPath, found map[plumbing.Hash]bool) error {
-	entries, err := d.ReadDir()
-	if err != nil {
-		return fmt.Errorf("list %s: %w", at, err)
-	}
-	for _, e := range entries {
-		p := at.Join(e.Name)
-		info, err := d.Lstat(e.Name)
-		if err != nil {
-			return fmt.Errorf("look at %s: %w", p, err)
-		}
-		switch info.Kind {
-		case safety.File:
-			err = addTips(common, p, found)
-		case safety.Directory:
-			var sub *safety.Dir
-			if sub, err = d.OpenDir(e.Name); err == nil {
-				err = walkTips(common, sub, p, found)
-				sub.Close()
-			}
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
 }
 
 // addTips adds every id among the first two words of each line of a ref or a reflog.
