@@ -29,7 +29,7 @@ is kept in the session's folder until that is removed. PATHs are relative to the
 func (a *app) wordCommand(name, short, long string, do func(context.Context, *mirror.Session, []safety.RelPath) error) *cobra.Command {
 	return &cobra.Command{
 		Use: name + " SESSION [PATH…]", Short: short, Long: long,
-		Args:              args(1, -1, "a session, and paths"),
+		Args:              a.sessionAndPaths(),
 		ValidArgsFunction: completeSession,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.usersOnly(name); err != nil {

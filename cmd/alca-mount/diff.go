@@ -27,7 +27,7 @@ func (a *app) diffCommand() *cobra.Command {
 		Long: `Show what the mirror of SESSION would bring to the project, as a patch that git apply takes: changed, new, deleted and
 renamed files, and what is held. Of a session whose mirror is gone: what is held in it. With --conflict: your versions
 that lost a conflict, against what is in the project now.`,
-		Args:              args(1, -1, "a session, and paths"),
+		Args:              a.sessionAndPaths(),
 		ValidArgsFunction: completeSession,
 		RunE: func(c *cobra.Command, args []string) error {
 			if flags.stat && flags.names {

@@ -6,6 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/launcher"
@@ -33,6 +38,40 @@ func storeChanges(state *mirror.StateDir, r launcher.Result) string {
 		return ""
 	}
 	return "alca-mount ls " + r.Session
+}
+
+// sessionAndPaths are the arguments of commands on a session. Where none is given, the latest are named.
+func (a *app) sessionAndPaths() cobra.PositionalArgs {
+	check := args(1, -1, "a session, and paths")
+	return func(c *cobra.Command, given []string) error {
+		err := check(c, given)
+		if latest := a.latestSessions(); err != nil && latest != "" {
+			return fmt.Errorf("%w; the latest of this project: %s", err, latest)
+		}
+		return err
+	}
+}
+
+// latestSessions names the last three sessions of the project, newest first; "" where there are none to be found.
+func (a *app) latestSessions() string {
+	where, err := findPlace(a.project)
+	if err != nil {
+		return ""
+	}
+	state, err := mirror.DefaultStateDir()
+	if err != nil {
+		return ""
+	}
+	all, err := state.List(where.project)
+	if err != nil {
+		return ""
+	}
+	slices.SortStableFunc(all, func(x, y *mirror.Session) int { return y.Created.Compare(x.Created) })
+	var names []string
+	for _, s := range all[:min(len(all), 3)] {
+		names = append(names, fmt.Sprintf("%s (%s ago)", s.ID, age(s.Created, time.Now())))
+	}
+	return strings.Join(names, ", ")
 }
 
 // findSession returns the session that spec names and tells what to do where there is none.

@@ -88,7 +88,11 @@ func closingBlocks(e ending) []endBlock {
 		say(true, "ended %s that outlived the command", count(e.left, "process"))
 	}
 	if e.store != "" && !e.dryRun && len(c.Deleted)+len(c.Conflicts)+len(c.Refused)+len(c.ToProject) > 0 {
-		say(len(c.Conflicts)+len(c.Refused) > 0, "overwritten, deleted and refused versions are kept in %s", show(e.store))
+		text := "overwritten, deleted and refused versions are kept in " + show(e.store)
+		if len(c.Deleted)+len(c.ToProject) > 0 {
+			text += "; to take it all back: alca-mount undo " + e.session
+		}
+		say(len(c.Conflicts)+len(c.Refused) > 0, "%s", text)
 	}
 	if e.mirror != "" {
 		why := ""

@@ -58,7 +58,7 @@ alca-mount: not brought home: 1; new in directories that are left out:
     build/new.c
 alca-mount: syncing halted: the mirror is gone
 alca-mount: ended 1 process that outlived the command
-alca-mount: overwritten, deleted and refused versions are kept in /store
+alca-mount: overwritten, deleted and refused versions are kept in /store; to take it all back: alca-mount undo s1
 alca-mount: the mirror is kept (disk full): /m
 alca-mount: go on with: alca-mount sync s1, then alca-mount rm s1
 `

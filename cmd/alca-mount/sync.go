@@ -26,7 +26,7 @@ func (a *app) syncCommand() *cobra.Command {
 		Long: `Bring changed and new files from the mirror of SESSION to its project; deletions only with --delete.
 PATHs are relative to the project; without any it is all of it. The mirror stays as it is.
 SESSION is an id, a unique prefix of one, a name, or a mirror's path.`,
-		Args:              args(1, -1, "a session, and paths"),
+		Args:              a.sessionAndPaths(),
 		ValidArgsFunction: completeSession,
 		RunE: func(c *cobra.Command, args []string) error {
 			if (flags.massDel || flags.guarded) && a.getenv("ALCA_MOUNT_SESSION") != "" {

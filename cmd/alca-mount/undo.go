@@ -23,7 +23,7 @@ func (a *app) undoCommand() *cobra.Command {
 		Long: `Take back what SESSION changed in the project: overwritten and deleted entries come back as they were, with mode and
 time, made ones go. What you changed since is listed and left. PATHs are relative to the project; without any it is all.
 An undo is a session of its own, and can be undone like one: its id is told at the end.`,
-		Args:              args(1, -1, "a session, and paths"),
+		Args:              a.sessionAndPaths(),
 		ValidArgsFunction: completeSession,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.usersOnly("undo"); err != nil {
