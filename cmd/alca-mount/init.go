@@ -224,8 +224,8 @@ func usualSecrets() []string {
 	return []string{
 		"", "# Environment files, but for examples",
 		".env", ".env.*", "!.env.example", "!.env.sample", "!.env.template", "!.env.dist",
-		"", "# Keys, key stores, logins",
-		"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", ".netrc", ".git-credentials", ".pgpass",
+		"", "# Keys, key stores, logins. Certificates that a program needs are let through by a line like !certs/ca.pem below.",
+		"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "*.pem", "*.key", "*.ppk", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", ".netrc", ".git-credentials", ".pgpass",
 		"", "# Infrastructure state holds its secrets in plain text",
 		"*.tfstate", "*.tfstate.*",
 	}
