@@ -109,7 +109,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.AddCommand(
 		a.namedRunCommand(), a.createCommand(), a.syncCommand(), a.watchCommand(), a.diffCommand(), a.applyCommand(),
 		a.discardCommand(), a.undoCommand(), a.rmCommand(), a.recoverCommand(), a.lsCommand(),
-		a.explainCommand(), a.initCommand(), a.configCommand(), a.allowCommand(), a.versionCommand(), a.completionCommand(), a.manCommand(),
+		a.explainCommand(), a.initCommand(), a.doctorCommand(), a.configCommand(), a.allowCommand(), a.versionCommand(), a.completionCommand(), a.manCommand(),
 		a.orphansCommand(), a.pruneCommand(), a.statusCommand(),
 		a.buildCommand(), a.snapshotCommand(), a.overlaysCommand(),
 	)

@@ -13,11 +13,14 @@ import (
 // preview is what a mirror would be made of. All lists are sorted as a walk meets them.
 type preview struct {
 	mirrored           []safety.RelPath
+	folders            map[safety.RelPath]bool // those of mirrored that are directories
 	readonly, hidden   []previewed
 	skipped            []mirror.Skipped
 	files, dirs, links int
 	bytes              int64
 }
+
+func newPreview() *preview { return &preview{folders: map[safety.RelPath]bool{}} }
 
 type previewed struct {
 	path    safety.RelPath
@@ -44,7 +47,7 @@ func (a *app) dryRun(ctx context.Context, flags *mirrorFlags, command []string) 
 		return fmt.Errorf("dry run: %w", err)
 	}
 	defer root.Close()
-	p := &preview{}
+	p := newPreview()
 	if err := p.walk(ctx, root, policy, safety.Top, dotfiles.Writable); err != nil {
 		return stopped(ctx, err)
 	}
@@ -115,6 +118,7 @@ func (p *preview) add(policy *dotfiles.Policy, path safety.RelPath, above dotfil
 	switch info.Kind {
 	case safety.Directory:
 		p.dirs++
+		p.folders[path] = true
 	case safety.Symlink:
 		p.links++
 	case safety.File:

@@ -36,6 +36,9 @@ func (in *initial) confinement() confinement {
 	return c
 }
 
+// Landlock is the version of Landlock that this kernel has; 0: none, or switched off.
+func Landlock() int { return landlockABI() }
+
 // landlockABI is the version of Landlock that this kernel has; 0: none.
 func landlockABI() int {
 	v, err := ll.LandlockGetABIVersion()

@@ -11,6 +11,7 @@ package namespace
 
 import (
 	"errors"
+	"fmt"
 	"path"
 	"strings"
 
@@ -19,6 +20,22 @@ import (
 
 // ErrEnded says that there is nobody in the namespace any more.
 var ErrEnded = errors.New("the namespace's first process is gone")
+
+// Refusal is the kernel's no to the namespaces, with what is in the way and how to allow it.
+type Refusal struct {
+	Why, Fix string // Fix may be "": nobody here knows
+	Err      error
+}
+
+func (r *Refusal) Error() string {
+	if r.Fix == "" {
+		return fmt.Sprintf("%s: %v", r.Why, r.Err)
+	}
+	return fmt.Sprintf("%s (to allow them: %s): %v", r.Why, r.Fix, r.Err)
+}
+
+// Unwrap returns the kernel's own error.
+func (r *Refusal) Unwrap() error { return r.Err }
 
 // Options of one namespace. All paths but ReadOnly's are absolute and real.
 type Options struct {

@@ -148,15 +148,15 @@ func ownMap(file string) ([]syscall.SysProcIDMap, error) {
 func refusal(err error) error {
 	switch {
 	case readSetting("/proc/sys/user/max_user_namespaces") == "0":
-		return fmt.Errorf("user namespaces are switched off (sysctl user.max_user_namespaces=0; to allow them: sysctl -w user.max_user_namespaces=15000): %w", err)
+		return &Refusal{"user namespaces are switched off: sysctl user.max_user_namespaces is 0", "sysctl -w user.max_user_namespaces=15000", err}
 	case readSetting("/proc/sys/kernel/unprivileged_userns_clone") == "0" && os.Getuid() != 0:
-		return fmt.Errorf("user namespaces are root's alone (to allow them: sysctl -w kernel.unprivileged_userns_clone=1): %w", err)
+		return &Refusal{"user namespaces are root's alone", "sysctl -w kernel.unprivileged_userns_clone=1", err}
 	case restrictedByAppArmor():
 		return appArmorRefusal(err)
 	case errors.Is(err, unix.ENOSPC):
-		return fmt.Errorf("no more user namespaces are allowed (sysctl user.max_user_namespaces, and their nesting is limited): %w", err)
+		return &Refusal{"no more user namespaces are allowed: their number is limited, and their nesting", "a higher sysctl user.max_user_namespaces, or fewer containers around this one", err}
 	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("user namespaces are not permitted here (a seccomp filter, as in most containers, or a security module): %w", err)
+		return &Refusal{"user namespaces are not permitted here: by a seccomp filter, as in most containers, or a security module", "in a container, --security-opt seccomp=unconfined for it", err}
 	}
 	return fmt.Errorf("start in new namespaces: %w", err)
 }
@@ -166,7 +166,7 @@ func restrictedByAppArmor() bool {
 }
 
 func appArmorRefusal(err error) error {
-	return fmt.Errorf("AppArmor restricts user namespaces (to allow them: an AppArmor profile for alca-mount with the rule userns, or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0): %w", err)
+	return &Refusal{"AppArmor restricts user namespaces", "an AppArmor profile for alca-mount with the rule userns, or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0", err}
 }
 
 func readSetting(file string) string {
