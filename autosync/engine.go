@@ -34,6 +34,8 @@ type engine struct {
 	dirty    map[sidePath]bool              // directories whose names have to be made durable
 	dirWas   int64                          // mtime of the project's directory in which a name is about to change
 	left     map[safety.RelPath]bool        // refused versions that still lie in the mirror
+	leaving  bool                           // the mirror goes after this pass
+	noRoom   bool                           // a disk was full
 	again    []PathNote                     // what changed under our hands: to be looked at again
 
 	discarded map[safety.RelPath]bool // of Discard: what the project's version is put back over; nil: this is none
@@ -169,7 +171,11 @@ func (e *engine) recordStores() error {
 // close makes all durable and gives the journal back.
 func (e *engine) close() error {
 	e.settleLateWriters(true)
-	return errors.Join(e.relock(), e.flush(), e.closeStores(), e.journal.Close(), e.keepRoot.Close())
+	flushed, stored, closed := e.flush(), e.closeStores(), e.journal.Close()
+	if flushed != nil && closed != nil {
+		closed = nil // it tried to write the same once more
+	}
+	return errors.Join(e.relock(), flushed, stored, closed, e.keepRoot.Close())
 }
 
 func (e *engine) root(side mirror.Side) *safety.Root {
@@ -225,6 +231,7 @@ func (e *engine) fail(p safety.RelPath, err error) {
 		e.again = append(e.again, n)
 		return
 	}
+	e.noRoom = e.noRoom || safety.IsNoRoom(err)
 	e.changes.Failed = append(e.changes.Failed, n)
 }
 

@@ -24,7 +24,7 @@ const (
 	// writerQuiet is how long a file that is still open for writing has to be quiet before it is carried.
 	writerQuiet = time.Second
 	// retryDelay is the first wait of a path that changed under our hands; it doubles up to retryMax.
-	retryDelay, retryMax, failedMax = 20 * time.Millisecond, 2 * time.Second, time.Minute
+	retryDelay, retryMax = 20 * time.Millisecond, 2 * time.Second
 )
 
 // passSize is how many paths one pass takes at most: those that come meanwhile need not wait for a storm's end.
@@ -84,19 +84,15 @@ func (s *Syncer) pass(ctx context.Context, due []waiting) error {
 	}
 	pl.orphans = newOrphans(ctx, s.m, pl.orphans)
 	s.tell(v, pl)
-	failed := len(s.e.changes.Failed)
-	s.e.again = nil
+	failed := s.tryAgain(v)
 	err = s.e.run(ctx, pl)
 	s.e.learns(v, pl)
 	s.distrustWriters(pl)
 	s.retry(s.e.again, waits, retryMax)
-	s.retry(s.e.changes.Failed[failed:], waits, failedMax)
-	s.tellFailed(s.e.changes.Failed[failed:])
-	s.e.changes.Failed = latest(s.e.changes.Failed)
+	s.retry(s.e.changes.Failed[failed:], waits, s.failedMost())
+	s.tellFailed(v, s.e.changes.Failed[failed:])
 	s.e.settleLateWriters(false)
-	if err := errors.Join(s.e.relock(), s.e.endCalls()); err != nil { // of a directory that went meanwhile, say
-		s.e.changes.Failed = append(s.e.changes.Failed, PathNote{Why: err.Error()})
-	}
+	s.endCalls()
 	return err
 }
 
@@ -110,21 +106,6 @@ func (s *Syncer) retry(notes []PathNote, waits map[safety.RelPath]waiting, most 
 		}
 		s.queue.back(w, now.Add(min(retryDelay<<min(w.tries, 20), most)))
 	}
-}
-
-// latest leaves the last note of each path.
-func latest(notes []PathNote) []PathNote {
-	last := make(map[safety.RelPath]int, len(notes))
-	for i, n := range notes {
-		last[n.Path] = i
-	}
-	out := notes[:0]
-	for i, n := range notes {
-		if last[n.Path] == i {
-			out = append(out, n)
-		}
-	}
-	return out
 }
 
 // remember brings into a pass what is known from before it: what was hidden under other names, and what was deleted.
@@ -317,17 +298,6 @@ func (s *Syncer) whereMovedTo(due []waiting) []safety.RelPath {
 		return append(guarded, s.rules.unseenInMirror()...)
 	}
 	return guarded
-}
-
-// tellFailed reports, once for each reason, what could not be carried.
-func (s *Syncer) tellFailed(notes []PathNote) {
-	for _, n := range notes {
-		key := string(Failed) + filepath.Join("/", string(n.Path)) + "\x00" + n.Why
-		if !s.told[key] {
-			s.told[key] = true
-			s.e.emit(Failed, n.Path, 0, n.Why, "")
-		}
-	}
 }
 
 // tell reports, once each, what a plan only notes. The last pass reports all that is left, with where it is kept.

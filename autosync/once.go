@@ -63,6 +63,7 @@ func (c Changes) Err() error {
 
 // finish does full passes until nothing changes under its hands any more.
 func (e *engine) finish(ctx context.Context) error {
+	e.leaving = e.opts.Final
 	err := e.rounds(ctx)
 	for _, n := range e.changes.Failed {
 		e.emit(Failed, n.Path, 0, n.Why, "")

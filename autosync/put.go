@@ -38,8 +38,15 @@ func (e *engine) putAll(ctx context.Context, steps []step) error {
 	}
 	for len(files) > 0 {
 		n := min(batchSize, len(files))
-		if err := e.putBatch(ctx, files[:n]); err != nil {
+		unannounced, err := e.putBatch(ctx, files[:n])
+		if err != nil {
 			return err
+		}
+		if unannounced != nil { // the disk of the journal is full, say: no batch would fare better now
+			for _, s := range files {
+				e.fail(s.path, unannounced)
+			}
+			return nil
 		}
 		files = files[n:]
 	}
@@ -61,7 +68,9 @@ type pending struct {
 	hashed mirror.Content
 }
 
-func (e *engine) putBatch(ctx context.Context, steps []step) error {
+// putBatch puts at most batchSize files and links. Where their intents could not be written nothing of it was done, and
+// unannounced says why.
+func (e *engine) putBatch(ctx context.Context, steps []step) (unannounced, err error) {
 	found := make([]ready, len(steps))
 	for i, s := range steps {
 		e.unlock(s.side, s.path.Dir())
@@ -80,11 +89,11 @@ func (e *engine) putBatch(ctx context.Context, steps []step) error {
 	}
 	if err := g.Wait(); err != nil {
 		discardAll(staged)
-		return err
+		return nil, err
 	}
 	defer discardAll(staged) // no-op for what was placed
 	if err := e.announce(staged); err != nil {
-		return err
+		return err, nil
 	}
 	for i, s := range steps {
 		err := errs[i]
@@ -93,16 +102,21 @@ func (e *engine) putBatch(ctx context.Context, steps []step) error {
 				e.none(staged[i].staged.Seq())
 			}
 		}
-		if err != nil && !isLeftOut(s, err) {
+		if err != nil && !isLeftOut(s, err) && !e.isNeedless(s, err) {
 			e.fail(s.path, err)
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // isLeftOut reports whether a file of the project may not be read by us and so is not in the mirror: nothing failed.
 func isLeftOut(s step, err error) bool {
 	return s.side == mirror.MirrorSide && s.base.Absent() && s.from.Absent() && errors.Is(err, fs.ErrPermission)
+}
+
+// isNeedless reports whether all that failed is to bring the project's version into a mirror that is about to go.
+func (e *engine) isNeedless(s step, err error) bool {
+	return e.leaving && s.side == mirror.MirrorSide && s.keep == keepNothing && safety.IsNoRoom(err)
 }
 
 func discardAll(staged []*pending) {

@@ -34,6 +34,8 @@ type Syncer struct {
 	guarded  map[safety.RelPath]bool // guarded entries that the agent made
 	away     map[safety.RelPath]bool // of the mirror: may have been moved to where nothing is watched
 	told     map[string]bool
+	failing  map[safety.RelPath]string                 // what could not be carried so far, and why, as it was told
+	endsDue  time.Time                                 // when the journal is written to again that could not be; zero: it could
 	standing map[EventType]map[safety.RelPath]PathNote // what does not cross, by what it is reported as
 	feeds    *feeds
 	barred   map[safety.RelPath]PathNote
@@ -102,7 +104,7 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 	}
 	s := &Syncer{
 		m: m, e: e, queue: newQueue(), deleted: newDeletions(m.Base), hidden: newHiddenInodes(), rules: newLiveRules(m.Policy), away: map[safety.RelPath]bool{}, guarded: map[safety.RelPath]bool{},
-		barred: map[safety.RelPath]PathNote{}, told: map[string]bool{},
+		barred: map[safety.RelPath]PathNote{}, told: map[string]bool{}, failing: map[safety.RelPath]string{},
 		standing: map[EventType]map[safety.RelPath]PathNote{Refused: {}, Held: {}, Orphan: {}}, feeds: feeds,
 		ready: make(chan struct{}), done: make(chan struct{}), stuck: make(chan struct{}), asks: make(chan ask), scans: make(chan scanned, 1),
 	}
@@ -194,6 +196,7 @@ func (s *Syncer) loop(ctx context.Context, pace *pace) {
 		}
 		pace.tick(time.Now())
 		s.work(ctx)
+		s.endAgain()
 		s.drained()
 		if !s.scanning && (pace.due(time.Now()) || len(s.next) > 0) {
 			s.scan(ctx, pace)
@@ -233,6 +236,9 @@ func (s *Syncer) wait(pace *pace) time.Duration {
 	}
 	if due, ok := s.queue.next(); ok && due.Before(until) {
 		until = due
+	}
+	if !s.endsDue.IsZero() && s.endsDue.Before(until) {
+		until = s.endsDue
 	}
 	for _, d := range s.draining {
 		if d.until.Before(until) {

@@ -15,6 +15,7 @@ import (
 	"github.com/alca-mount/alca-mount/launcher/internal/container"
 	"github.com/alca-mount/alca-mount/launcher/internal/plain"
 	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
 )
 
 const (
@@ -395,7 +396,12 @@ func (l *launch) keep() error {
 	if l.mayRun {
 		l.session.State = mirror.SessionReady // as after a crash: whoever takes it up ends the container first
 	}
-	return errors.Join(l.mirror.SaveBase(), l.session.Save(), l.mirror.Close(), l.session.Unlock())
+	err := l.session.Save() // first: on a full disk, what room there is goes to it
+	baseErr := l.mirror.SaveBase()
+	if safety.IsNoRoom(baseErr) {
+		baseErr = nil // the base of before and the journal say the same
+	}
+	return errors.Join(err, baseErr, l.mirror.Close(), l.session.Unlock())
 }
 
 // cleanUp removes the mirror and, when nothing of the session is worth keeping, the session.

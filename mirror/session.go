@@ -141,7 +141,7 @@ func (s *Session) Save() error {
 	if err != nil {
 		return fmt.Errorf("save session %s: %w", s.ID, err)
 	}
-	if err := safety.WriteFileDurably(s.recordPath(), data, 0o600); err != nil {
+	if err := s.writeRecord(data); err != nil {
 		return fmt.Errorf("save session %s: %w", s.ID, err)
 	}
 	return nil

@@ -174,6 +174,7 @@ func newSession(sessions, project string, r Record) (*Session, error) {
 		_ = os.Remove(s.dir) // only when nothing else is in it
 		return nil, err
 	}
+	s.reserve()
 	return s, nil
 }
 

@@ -73,6 +73,22 @@ func (w *world) wholeOrOld(r result) (fresh int) {
 	return fresh
 }
 
+// bothSyncs runs a test under either way of syncing: at the end, and all along.
+func bothSyncs(t *testing.T, test func(t *testing.T, sync string)) {
+	for _, sync := range []string{"exit", "live"} {
+		t.Run("sync "+sync, func(t *testing.T) { test(t, sync) })
+	}
+}
+
+// whenFull is a script that comes to the gate, at which the disk becomes full, and writes the new versions: before it
+// where they cross at the end, after it where they cross at once.
+func whenFull(sync, gate string) string {
+	if sync == "live" {
+		return gate + "; " + news
+	}
+	return news + "; " + gate
+}
+
 // news is a script that writes the new versions in the mirror.
 const news = `for i in 0 1 2 3 4 5; do yes "new $i" | head -c 307200 > big$i; done`
 
@@ -83,8 +99,11 @@ func (w *world) completes(r result) {
 		w.t.Errorf("CMD succeeded and the last sync failed: want exit 125, got %v", r)
 	}
 	s := w.onlySession()
-	if s.State != "kept" && !strings.Contains(r.stderr, "save session") || !strings.Contains(r.stderr, "alca-mount sync "+s.Session) {
+	if s.State != "kept" || !strings.Contains(r.stderr, "alca-mount sync "+s.Session) {
 		w.t.Errorf("the session is %+v, and the end line %s", s, r.stderr)
+	}
+	if !strings.Contains(r.stderr, "\n    big") && !strings.Contains(r.stderr, "open the project's store: ") {
+		w.t.Errorf("the end names no path that is left, and no reason for all: %v", r)
 	}
 	again := w.expect(0, "sync", s.Session)
 	if fresh := w.wholeOrOld(again); fresh != 6 {
@@ -128,55 +147,121 @@ func (w *world) storeInProject(mayStay bool) {
 	w.expect(0, "rm", mirror)
 }
 
-// The project's disk is full when the last sync writes to it.
+// The project's disk is full when the sync writes to it.
 func TestProjectDiskFullDuringTheLastSync(t *testing.T) {
-	for _, leave := range []int64{0, 200, 400, 900, 1500} {
-		t.Run(fmt.Sprintf("%dk free", leave), func(t *testing.T) {
-			w := newWorld(t)
-			w.smallDisk(w.project, 8<<10)
-			w.bigTree()
-			g, gate := w.gated()
-			p := w.start("--sync", "exit", "--", "sh", "-c", news+"; "+gate)
-			g.arrived()
-			ballast := w.fill(w.project, leave)
-			g.open()
-			r := p.wait()
-			if fresh := w.wholeOrOld(r); fresh == 6 {
-				t.Fatalf("the disk was not full: %v", r)
-			}
-			must(t, os.Remove(ballast))
-			w.storeInProject(leave == 0)
-			w.completes(r)
-			if left := w.tool(nil, "find", w.project, "-path", "*/.alca-mount-store/*"); left != "" {
-				t.Errorf("kept in the project after rm: %s", left)
-			}
-		})
+	bothSyncs(t, func(t *testing.T, sync string) {
+		for _, leave := range []int64{0, 200, 400, 900, 1500} {
+			t.Run(fmt.Sprintf("%dk free", leave), func(t *testing.T) { projectDiskFull(t, sync, leave) })
+		}
+	})
+}
+
+func projectDiskFull(t *testing.T, sync string, leave int64) {
+	w := newWorld(t)
+	w.smallDisk(w.project, 8<<10)
+	w.bigTree()
+	g, gate := w.gated()
+	p := w.start("--sync", sync, "--", "sh", "-c", whenFull(sync, gate))
+	g.arrived()
+	ballast := w.fill(w.project, leave)
+	g.open()
+	r := p.wait()
+	if fresh := w.wholeOrOld(r); fresh == 6 {
+		t.Fatalf("the disk was not full: %v", r)
+	}
+	must(t, os.Remove(ballast))
+	w.storeInProject(leave == 0)
+	w.completes(r)
+	if left := w.tool(nil, "find", w.project, "-path", "*/.alca-mount-store/*"); left != "" {
+		t.Errorf("kept in the project after rm: %s", left)
 	}
 }
 
 // The state directory's disk is full: what would be overwritten can't be kept, so it isn't overwritten.
 func TestStateDiskFullDuringTheLastSync(t *testing.T) {
-	for _, leave := range []int64{0, 40, 300, 700, 1300} {
-		t.Run(fmt.Sprintf("%dk free", leave), func(t *testing.T) {
+	bothSyncs(t, func(t *testing.T, sync string) {
+		for _, leave := range []int64{0, 40, 300, 700, 1300} {
+			t.Run(fmt.Sprintf("%dk free", leave), func(t *testing.T) { stateDiskFull(t, sync, leave) })
+		}
+	})
+}
+
+func stateDiskFull(t *testing.T, sync string, leave int64) {
+	w := newWorld(t)
+	w.bigTree()
+	w.smallDisk(w.state, 8<<10)
+	g, gate := w.gated()
+	flags := []string{"--sync", sync}
+	if sync == "live" { // CMD writes when the disk is full already: not there
+		flags = append(flags, "--mirror-dir", filepath.Join(w.dir, "elsewhere"))
+	}
+	p := w.start(append(flags, "--", "sh", "-c", whenFull(sync, gate))...)
+	g.arrived()
+	ballast := w.fill(w.state, leave)
+	g.open()
+	r := p.wait()
+	fresh := w.wholeOrOld(r)
+	if r.code == 0 && fresh != 6 {
+		t.Errorf("success with %d of 6 at home: %v", fresh, r)
+	}
+	must(t, os.Remove(ballast))
+	if r.code != 0 {
+		w.completes(r)
+	}
+}
+
+// A disk is full for a while: live sync tells of it once and goes on by itself when there is room again.
+func TestDiskFullInMidSession(t *testing.T) {
+	for _, full := range []string{"project", "state"} {
+		t.Run(full, func(t *testing.T) {
 			w := newWorld(t)
+			disk := map[string]string{"project": w.project, "state": w.state}[full]
+			if full == "project" {
+				w.smallDisk(disk, 8<<10)
+			}
 			w.bigTree()
-			w.smallDisk(w.state, 8<<10)
+			if full == "state" {
+				w.smallDisk(disk, 8<<10)
+			}
 			g, gate := w.gated()
-			p := w.start("--sync", "exit", "--", "sh", "-c", news+"; "+gate)
+			events := filepath.Join(w.dir, "events")
+			p := w.start("--events", events, "--mirror-dir", filepath.Join(w.dir, "elsewhere"), "--", "sh", "-c", gate+"; "+news+`; read x < "$TOOLS/gate"`)
 			g.arrived()
-			ballast := w.fill(w.state, leave)
+			ballast := w.fill(disk, 0)
 			g.open()
-			r := p.wait()
-			fresh := w.wholeOrOld(r)
-			if r.code == 0 && fresh != 6 {
-				t.Errorf("success with %d of 6 at home: %v", fresh, r)
+			failed := func() string { return w.tool([]int{1}, "grep", `"event":"failed"`, events) }
+			w.until("failures", func() bool { return strings.Count(failed(), `"path":"big`) == 6 })
+			if fresh := w.wholeOrOld(result{}); fresh != 0 {
+				t.Fatalf("the disk was not full: %d came home", fresh)
 			}
 			must(t, os.Remove(ballast))
-			if r.code != 0 {
-				w.completes(r)
+			w.until("the rest", func() bool { return w.homeInWhole() })
+			told := failed()
+			g.open()
+			r := p.wait()
+			if r.code != 0 || strings.Contains(r.stderr, "failed") || w.wholeOrOld(r) != 6 {
+				t.Errorf("all came home in the end: %v", r)
 			}
+			if n := strings.Count(told, "\n"); n > 7 { // each path, and the journal
+				t.Errorf("told %d times:\n%s", n, told)
+			}
+			if n := w.nameless(); n != "" {
+				t.Errorf("left in the project: %s", n)
+			}
+			w.noMirrorLeft()
 		})
 	}
+}
+
+// homeInWhole reports whether all new versions are in the project.
+func (w *world) homeInWhole() bool {
+	for i := range 6 {
+		b, err := os.ReadFile(filepath.Join(w.project, fmt.Sprintf("big%d", i)))
+		if err != nil || string(b) != big(fmt.Sprintf("new %d\n", i), 300) {
+			return false
+		}
+	}
+	return true
 }
 
 // A disk that is full during the build: an error, no CMD, nothing left, the project as it was.

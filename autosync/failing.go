@@ -1,0 +1,83 @@
+package autosync
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// The longest waits of a path that could not be carried: where a disk is full, somebody makes room soon or never.
+const failedMax, roomMax = time.Minute, 5 * time.Second
+
+// ofJournal stands for the journal among the paths that fail.
+const ofJournal safety.RelPath = ""
+
+// tryAgain forgets that the paths of a pass failed before it, and returns where its own failures will begin.
+func (s *Syncer) tryAgain(v *view) int {
+	s.e.again, s.e.noRoom = nil, false
+	if len(s.e.changes.Failed) > 0 {
+		looked := lookedAt(v)
+		s.e.changes.Failed = slices.DeleteFunc(s.e.changes.Failed, func(n PathNote) bool { return looked[n.Path] })
+	}
+	return len(s.e.changes.Failed)
+}
+
+func lookedAt(v *view) map[safety.RelPath]bool {
+	looked := make(map[safety.RelPath]bool, len(v.looks))
+	for _, lk := range v.looks {
+		looked[lk.path] = true
+	}
+	return looked
+}
+
+func (s *Syncer) failedMost() time.Duration {
+	if s.e.noRoom {
+		return roomMax
+	}
+	return failedMax
+}
+
+// tellFailed reports what could not be carried: once, until it was carried or fails for another reason.
+func (s *Syncer) tellFailed(v *view, notes []PathNote) {
+	if len(s.failing) == 0 && len(notes) == 0 {
+		return
+	}
+	still := make(map[safety.RelPath]bool, len(notes))
+	for _, n := range notes {
+		still[n.Path] = true
+		s.tellFailing(n)
+	}
+	for p := range lookedAt(v) {
+		if !still[p] {
+			delete(s.failing, p)
+		}
+	}
+}
+
+func (s *Syncer) tellFailing(n PathNote) {
+	if s.failing[n.Path] != n.Why {
+		s.failing[n.Path] = n.Why
+		s.e.emit(Failed, n.Path, 0, n.Why, "")
+	}
+}
+
+// endCalls writes what became of a pass's calls. What can't be written now, on a full disk, say, is tried again also
+// when nothing else happens: until then a crash would leave it to recovery.
+func (s *Syncer) endCalls() {
+	if err := errors.Join(s.e.relock(), s.e.endCalls()); err != nil { // or a directory went meanwhile
+		s.tellFailing(PathNote{Path: ofJournal, Why: err.Error()})
+		s.endsDue = time.Now().Add(retryMax)
+		return
+	}
+	delete(s.failing, ofJournal)
+	s.endsDue = time.Time{}
+}
+
+// endAgain does so where it failed before.
+func (s *Syncer) endAgain() {
+	if !s.endsDue.IsZero() && !time.Now().Before(s.endsDue) {
+		s.endCalls()
+	}
+}
