@@ -38,7 +38,7 @@ func Launch(ctx context.Context, opts Options) (Result, error) {
 	if err != nil {
 		return Result{ExitCode: ownFailure}, err
 	}
-	if err := l.ready(ctx); err != nil {
+	if err := l.ready(); err != nil {
 		return Result{ExitCode: startFailure(err)}, err // before anything is copied for it
 	}
 	if err := l.buildAll(ctx); err != nil {
@@ -134,25 +134,34 @@ func (o Options) inContainer() bool {
 	return o.Isolation == IsolationContainer || o.Container != nil && (o.Isolation == "" || o.Isolation == IsolationAuto)
 }
 
-// ready sees that there is something to run, and for a container where.
-func (l *launch) ready(ctx context.Context) (err error) {
+// ready sees that there is something to run.
+func (l *launch) ready() error {
 	if l.opts.inContainer() {
-		l.docked, err = l.engage(ctx)
-		return err
+		return l.opts.Container.check()
 	}
 	return plain.Find(l.opts.Command[0], l.project, environment(os.Environ(), l.opts.Env))
 }
 
-// buildAll makes the mirrors, or none.
+// buildAll makes the mirrors, or none. A container's engine is asked meanwhile; when it can't be had, the copying ends.
 func (l *launch) buildAll(ctx context.Context) error {
-	err := l.build(ctx)
-	if err != nil {
-		err = errors.Join(err, l.abandon())
-	} else if err = l.buildMounts(ctx); err != nil {
-		err = errors.Join(err, l.abandonMounts(), l.takeDown(ctx), l.abandon())
+	building, stop := context.WithCancel(ctx)
+	defer stop()
+	if l.opts.inContainer() {
+		l.docked = l.engage(building, stop)
 	}
-	if err != nil && l.docked != nil {
-		err = errors.Join(err, l.docked.close())
+	if err := l.build(building); err != nil {
+		stop()
+		if asked := l.docked.engaged(); l.docked.wasRefused() {
+			err = asked
+		}
+		return errors.Join(err, l.abandon(), l.docked.close())
+	}
+	err := l.docked.engaged()
+	if err == nil {
+		err = l.buildMounts(ctx)
+	}
+	if err != nil {
+		err = errors.Join(err, l.abandonMounts(), l.takeDown(ctx), l.abandon(), l.docked.close())
 	}
 	return err
 }
@@ -165,11 +174,14 @@ func (l *launch) build(ctx context.Context) error {
 		return err
 	}
 	if kept != nil {
+		if err := l.docked.engaged(); err != nil { // before its changes are carried
+			return err
+		}
 		return l.takeUp(ctx, kept)
 	}
 	l.session, err = l.state.New(l.project, mirror.Record{
 		Name: o.Name, Agent: o.Agent, Command: o.Command, Rules: l.policy.Rules(), Keep: o.Keep,
-		Population: o.Population, Git: o.Git, Links: o.Links, Engine: l.engineHost(),
+		Population: o.Population, Git: o.Git, Links: o.Links,
 	})
 	if err != nil {
 		return err

@@ -145,6 +145,12 @@ func (l *launch) sub(m Mount, policy *dotfiles.Policy) *launch {
 
 // buildMounts makes the mirrors of the mounts.
 func (l *launch) buildMounts(ctx context.Context) error {
+	if l.docked == nil {
+		return nil
+	}
+	if err := l.placeMounts(l.docked.engine.Kind, l.docked.opts.Mounts); err != nil {
+		return err
+	}
 	for _, m := range l.mounts {
 		if m.launch == nil {
 			continue

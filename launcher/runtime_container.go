@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,41 +42,58 @@ type containerRuntime struct {
 	binds   []docker.Bind
 	shields []*bindShield
 	ended   []string // sessions whose containers outlived their process
+	notes   []string // what is less than was asked for
 	closed  bool
+
+	asked   chan struct{} // closed when engine, image and user are known
+	askErr  error
+	refused bool
 }
 
-// engage finds the engine and sees that it has the image, before anything is copied for it.
-func (l *launch) engage(ctx context.Context) (*containerRuntime, error) {
-	if err := l.opts.Container.check(); err != nil {
-		return nil, err
-	}
-	r := &containerRuntime{l: l, opts: *l.opts.Container}
+// engage begins to look for the engine and the image. refused is called when they can't be had.
+func (l *launch) engage(ctx context.Context, refused func()) *containerRuntime {
+	r := &containerRuntime{l: l, opts: *l.opts.Container, asked: make(chan struct{})}
 	if r.opts.Workdir == "" {
 		r.opts.Workdir = DefaultWorkdir
 	}
-	name := string(r.opts.Runtime)
-	if name == "" {
-		name = string(RuntimeAuto)
+	go func() {
+		defer close(r.asked)
+		r.askErr = r.ask(ctx)
+		if r.refused = r.askErr != nil && ctx.Err() == nil; r.refused {
+			refused()
+		}
+	}()
+	return r
+}
+
+// engaged waits for the end of what engage began. Where there is no container, there is nothing to wait for.
+func (r *containerRuntime) engaged() error {
+	if r == nil {
+		return nil
 	}
+	<-r.asked
+	return r.askErr
+}
+
+// wasRefused reports whether the engine or the image can't be had, once engaged has returned.
+func (r *containerRuntime) wasRefused() bool { return r != nil && r.refused }
+
+func (r *containerRuntime) ask(ctx context.Context) error {
 	var err error
-	if r.engine, err = container.Find(ctx, name, engineEnv()); err != nil {
-		return nil, err
+	if r.engine, err = container.Find(ctx, string(cmp.Or(r.opts.Runtime, RuntimeAuto)), engineEnv()); err != nil {
+		return err
 	}
-	r.ended, err = EndDeadContainers(ctx, l.state)
-	if err != nil {
-		l.notes = append(l.notes, err.Error()) // they are others': this launch goes on
+	if r.ended, err = EndDeadContainers(ctx, r.l.state); err != nil {
+		r.notes = append(r.notes, err.Error()) // they are others': this launch goes on
 	}
-	err = r.haveImage(ctx)
-	if err == nil {
-		r.user, err = container.IdentityOf(goruntime.GOOS, r.engine.Kind, r.engine.Facts, r.opts.User, ownerOf(l.project))
+	if err := r.haveImage(ctx); err != nil {
+		return err
 	}
-	if err == nil {
-		err = l.placeMounts(r.engine.Kind, r.opts.Mounts)
+	if err := r.checkLimits(ctx); err != nil {
+		return err
 	}
-	if err != nil {
-		return nil, errors.Join(err, r.close())
-	}
-	return r, nil
+	r.user, err = container.IdentityOf(goruntime.GOOS, r.engine.Kind, r.engine.Facts, r.opts.User, ownerOf(r.l.project))
+	return err
 }
 
 func engineEnv() container.Env {
@@ -109,6 +127,10 @@ func (r *containerRuntime) haveImage(ctx context.Context) error {
 
 // open plans the binds: the mirror, its read-only paths over it, and the mounts.
 func (r *containerRuntime) open(_ context.Context, on ground) (place, error) {
+	r.l.session.Engine = r.l.engineHost()
+	if err := r.l.session.Save(); err != nil { // before there is a container to be found
+		return place{}, err
+	}
 	p := place{
 		isolation: IsolationContainer, workdir: r.opts.Workdir,
 		enforced: []string{fmt.Sprintf("container: %s %s (%s)", r.engine.Kind, r.engine.Facts.Version, r.engine.Why), "hidden: absent from the container"},
@@ -147,21 +169,23 @@ func (r *containerRuntime) open(_ context.Context, on ground) (place, error) {
 	for _, session := range r.ended {
 		p.warnings = append(p.warnings, fmt.Sprintf("ended the container of session %s, whose process had died: alca-mount recover %[1]s tells what it holds", session))
 	}
-	p.warnings = append(p.warnings, r.limitWarnings()...)
-	p.warnings = append(p.warnings, r.l.notes...)
+	p.warnings = append(append(p.warnings, r.notes...), r.l.notes...)
 	return p, nil
 }
 
-// limitWarnings names limits that were asked for and that the engine can't set.
-func (r *containerRuntime) limitWarnings() []string {
-	var out []string
-	if r.opts.Memory > 0 && !r.engine.Facts.Memory {
-		out = append(out, "the engine can't limit memory here")
+// checkLimits notes limits that were asked for and that the engine can't set.
+func (r *containerRuntime) checkLimits(ctx context.Context) error {
+	if r.opts.Memory == 0 && r.opts.CPUs == 0 {
+		return nil
 	}
-	if r.opts.CPUs > 0 && !r.engine.Facts.CPUs {
-		out = append(out, "the engine can't limit CPUs here")
+	memory, cpus, err := r.engine.Limits(ctx)
+	if r.opts.Memory > 0 && !memory {
+		r.notes = append(r.notes, "the engine can't limit memory here")
 	}
-	return out
+	if r.opts.CPUs > 0 && !cpus {
+		r.notes = append(r.notes, "the engine can't limit CPUs here")
+	}
+	return err
 }
 
 // bindMirror adds a mirror's binds. It returns how many read-only paths have none, and what keeps those that have one.
@@ -270,7 +294,7 @@ func (c *Container) command(argv []string) []string {
 func (c *Container) entrypoint() []string { return nil }
 
 func (r *containerRuntime) close() error {
-	if r.closed || r.engine == nil {
+	if r == nil || r.closed || r.engine == nil {
 		return nil
 	}
 	r.closed = true

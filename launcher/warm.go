@@ -73,7 +73,6 @@ func (l *launch) takeUp(ctx context.Context, s *mirror.Session) error {
 	}
 	l.opts.Keep = true // it was kept on purpose: until rm
 	s.State, s.Kept, s.Keep, s.Ended, s.Command = mirror.SessionReady, false, true, time.Time{}, l.opts.Command
-	s.Engine = l.engineHost()
 	if err := s.Save(); err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ type progress struct {
 	began time.Time
 	now   mirror.Progress
 	pull  string // the text of a pull under way; "" when there is none
+	told  bool   // that an image is pulled
 	bars  *mpb.Progress
 	bar   *mpb.Bar
 	over  bool
@@ -39,9 +40,10 @@ func (p *progress) show(now mirror.Progress) {
 func (p *progress) pulling(image string, done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.pull == "" && !p.out.terminal {
+	if !p.told && !p.out.terminal {
 		p.out.say("pulling %s", show(image))
 	}
+	p.told = true
 	p.pull = fmt.Sprintf("pulling %s: %s of %s", show(image), humanBytes(done), humanBytes(total))
 	p.draw()
 }

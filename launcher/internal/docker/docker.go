@@ -14,6 +14,7 @@ import (
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
@@ -26,6 +27,9 @@ import (
 type Engine struct {
 	api  *client.Client
 	host string
+	ping http.Header // of its first answer
+
+	owner func(host string) (uid int, known bool) // who listens there
 }
 
 // Facts are what an engine says about itself.
@@ -37,7 +41,6 @@ type Facts struct {
 	Rootless        bool
 	UserNamespace   bool // uids in containers are mapped to others outside
 	SELinux         bool // bind mounts need a label
-	Memory, CPUs    bool // limits of these take effect
 }
 
 // Errors that callers tell apart.
@@ -53,11 +56,13 @@ func Connect(ctx context.Context, host string) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine %s: %w", host, err)
 	}
-	if _, err := api.Ping(ctx); err != nil {
+	e := &Engine{api: api, host: host, owner: ownerOfSocket}
+	if e.ping, err = e.get(ctx, "/_ping", nil); err != nil {
 		api.Close()
 		return nil, fmt.Errorf("engine %s: %w", host, explain(err))
 	}
-	return &Engine{api: api, host: host}, nil
+	api.NegotiateAPIVersionPing(types.Ping{APIVersion: e.ping.Get("Api-Version")})
+	return e, nil
 }
 
 // explain names what callers tell apart.
@@ -86,24 +91,27 @@ func (e *Engine) Facts(ctx context.Context) (Facts, error) {
 	return f, nil
 }
 
-// ask takes Podman's own words with the others: that it is Podman, in a header, and whether it has root. Its version call,
-// which has the name too, asks the package manager, for a second.
+// engineInfo is what an engine answers, with what Podman says besides.
+type engineInfo struct {
+	system.Info
+	Rootless *bool
+}
+
+// nobody stands for users of another namespace.
+const nobody = 65534
+
+// ask takes Podman's own words with the others: that it is Podman, in a header, and whether it has root. Its info and
+// version calls ask the package manager, for up to a second: where the kernel says who answers, they are not made.
 func (e *Engine) ask(ctx context.Context) (Facts, error) {
-	ping, err := e.get(ctx, "/_ping", nil)
-	if err != nil {
-		return Facts{}, err
+	podman := e.ping.Get("Libpod-Api-Version")
+	if uid, known := e.owner(e.host); podman != "" && known && uid != nobody {
+		return Facts{Name: "podman", Version: podman, OSType: "linux", Rootless: uid != 0, SELinux: hasSELinux()}, nil
 	}
-	var info struct {
-		system.Info
-		Rootless *bool
-	}
+	var info engineInfo
 	if _, err := e.get(ctx, "/info", &info); err != nil {
 		return Facts{}, err
 	}
-	f := Facts{
-		Name: "docker", Version: info.ServerVersion, OperatingSystem: info.OperatingSystem, OSType: info.OSType,
-		Memory: info.MemoryLimit, CPUs: info.CPUCfsQuota,
-	}
+	f := Facts{Name: "docker", Version: info.ServerVersion, OperatingSystem: info.OperatingSystem, OSType: info.OSType}
 	for _, option := range info.SecurityOptions {
 		switch name, _, _ := strings.Cut(strings.TrimPrefix(option, "name="), ","); name {
 		case "rootless":
@@ -114,7 +122,7 @@ func (e *Engine) ask(ctx context.Context) (Facts, error) {
 			f.SELinux = true
 		}
 	}
-	if ping.Get("Libpod-Api-Version") == "" {
+	if podman == "" {
 		return f, nil
 	}
 	f.Name = "podman"
@@ -123,6 +131,13 @@ func (e *Engine) ask(ctx context.Context) (Facts, error) {
 	}
 	f.Rootless = f.Rootless || *info.Rootless
 	return f, nil
+}
+
+// Limits reports whether the engine can limit memory and CPUs.
+func (e *Engine) Limits(ctx context.Context) (memory, cpus bool, err error) {
+	var info engineInfo
+	_, err = e.get(ctx, "/info", &info)
+	return info.MemoryLimit, info.CPUCfsQuota, err
 }
 
 // get reads what the client library has no room for.

@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"strings"
 	"testing"
 )
@@ -34,6 +36,7 @@ func connectTo(t *testing.T, podman bool, info string) *Engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close() })
+	e.owner = func(string) (int, bool) { return nobody, true }
 	return e
 }
 
@@ -43,10 +46,10 @@ func TestFactsAreWhatTheEngineSays(t *testing.T) {
 		info   string
 		want   Facts
 	}{
-		{false, `{"ServerVersion":"20.10","OperatingSystem":"Docker Desktop","OSType":"linux","SecurityOptions":["name=seccomp,profile=default","name=rootless","name=selinux"],"MemoryLimit":true}`,
-			Facts{Name: "docker", Version: "20.10", OperatingSystem: "Docker Desktop", OSType: "linux", Rootless: true, SELinux: true, Memory: true}},
-		{false, `{"ServerVersion":"28","OperatingSystem":"Debian","OSType":"linux","SecurityOptions":["name=userns"],"CpuCfsQuota":true}`,
-			Facts{Name: "docker", Version: "28", OperatingSystem: "Debian", OSType: "linux", UserNamespace: true, CPUs: true}},
+		{false, `{"ServerVersion":"20.10","OperatingSystem":"Docker Desktop","OSType":"linux","SecurityOptions":["name=seccomp,profile=default","name=rootless","name=selinux"]}`,
+			Facts{Name: "docker", Version: "20.10", OperatingSystem: "Docker Desktop", OSType: "linux", Rootless: true, SELinux: true}},
+		{false, `{"ServerVersion":"28","OperatingSystem":"Debian","OSType":"linux","SecurityOptions":["name=userns"]}`,
+			Facts{Name: "docker", Version: "28", OperatingSystem: "Debian", OSType: "linux", UserNamespace: true}},
 		// Podman 4.3 says it in a field of its own, not in the security options.
 		{true, `{"ServerVersion":"4.3.1","OperatingSystem":"debian","OSType":"linux","Rootless":true}`,
 			Facts{Name: "podman", Version: "4.3.1", OperatingSystem: "debian", OSType: "linux", Rootless: true}},
@@ -64,6 +67,27 @@ func TestAPodmanThatDoesNotSayWhetherItHasRootIsAnError(t *testing.T) {
 		if got, err := connectTo(t, true, info).Facts(t.Context()); err == nil {
 			t.Errorf("%s: %+v, no error", info, got)
 		}
+	}
+}
+
+// Podman's info takes most of a second: it is not asked where the kernel knows the answer.
+func TestPodmanIsKnownByWhoListens(t *testing.T) {
+	e := connectTo(t, true, "{")
+	for uid, rootless := range map[int]bool{0: false, 1000: true} {
+		e.owner = func(string) (int, bool) { return uid, true }
+		if got, err := e.Facts(t.Context()); err != nil || got.Name != "podman" || got.Version != "4.3.1" || got.Rootless != rootless {
+			t.Errorf("uid %d: %+v, %v", uid, got, err)
+		}
+	}
+	if uid, known := ownerOfSocket(e.Host()); goruntime.GOOS == "linux" && (!known || uid != os.Geteuid()) {
+		t.Errorf("who listens: %d, %v", uid, known)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	memory, cpus, err := connectTo(t, false, `{"MemoryLimit":true}`).Limits(t.Context())
+	if err != nil || !memory || cpus {
+		t.Errorf("%v %v %v", memory, cpus, err)
 	}
 }
 
