@@ -97,6 +97,9 @@ func exitCodes(t *testing.T, e *engine) {
 	o := p.run("--image", "localhost/no-such/image:x", "--runtime", e.cli, "--", "true")
 	o.wantCode(t, 125)
 	o.wantIn(t, o.stderr, "image localhost/no-such/image:x is not on this machine")
+	if left, _ := filepath.Glob(filepath.Join(p.state, "alca-mount/*/sessions/*")); len(left) > 0 {
+		t.Errorf("of a launch that could not begin %v is left", left)
+	}
 }
 
 func stdin(t *testing.T, e *engine) {
