@@ -13,6 +13,7 @@ import (
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/launcher/internal/container"
+	"github.com/alca-mount/alca-mount/launcher/internal/namespace"
 	"github.com/alca-mount/alca-mount/launcher/internal/plain"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
@@ -41,6 +42,10 @@ func Launch(ctx context.Context, opts Options) (Result, error) {
 	if err := l.ready(); err != nil {
 		return Result{ExitCode: startFailure(err)}, err // before anything is copied for it
 	}
+	if err := l.wakeNamespace(); err != nil {
+		return Result{ExitCode: ownFailure}, err
+	}
+	defer l.sleepNamespace()
 	if err := l.buildAll(ctx); err != nil {
 		return l.result(ownFailure), err
 	}
@@ -62,9 +67,11 @@ type launch struct {
 	mirror  *mirror.Mirror
 	runtime runtime
 	place   place
-	syncer  *autosync.Syncer // under SyncLive
-	warm    *warm            // on the mirror of a kept session; else nil
-	waiting bool             // under SyncReview: not all is decided on
+	syncer  *autosync.Syncer     // under SyncLive
+	early   *namespace.Namespace // started before the mirror is built
+	noEarly error                // why there is none
+	warm    *warm                // on the mirror of a kept session; else nil
+	waiting bool                 // under SyncReview: not all is decided on
 	res     Result
 
 	laid      []*laid           // overlays

@@ -95,14 +95,14 @@ func (l *launch) enter(ctx context.Context) error {
 		l.place, err = l.runtime.open(ctx, on)
 		return err
 	}
-	var why error
-	if l.opts.Isolation == IsolationNamespace || l.opts.Isolation == IsolationAuto {
-		l.runtime = &namespaceRuntime{l: l, opts: l.opts, mirror: l.mirror}
+	why := l.noEarly
+	if l.early != nil {
+		l.runtime = &namespaceRuntime{l: l, opts: l.opts, mirror: l.mirror, place: l.early}
 		l.place, why = l.runtime.open(ctx, on)
 		switch {
 		case why == nil:
 			return nil
-		case ctx.Err() != nil || l.opts.Isolation == IsolationNamespace || l.opts.needsNamespace():
+		case ctx.Err() != nil || l.insists():
 			return fmt.Errorf("isolation namespace: %w", why)
 		}
 	}

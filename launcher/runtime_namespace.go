@@ -29,7 +29,32 @@ type namespaceRuntime struct {
 	opts   Options
 	mirror *mirror.Mirror
 	shown  string
-	place  *namespace.Namespace
+	place  *namespace.Namespace // started, and closed by close
+}
+
+// wakeNamespace starts the namespace's first process, if the launch may use one: it comes up while the mirror is built.
+// Where it can't be had, that is known before anything is copied.
+func (l *launch) wakeNamespace() error {
+	if l.docked != nil || l.opts.Isolation != IsolationNamespace && l.opts.Isolation != IsolationAuto {
+		return nil
+	}
+	if l.early, l.noEarly = namespace.Start(l.opts.NoNetwork); l.noEarly == nil || !l.insists() {
+		return nil
+	}
+	return fmt.Errorf("isolation namespace: %w", l.noEarly)
+}
+
+// insists reports whether the launch takes nothing weaker than a namespace.
+func (l *launch) insists() bool {
+	return l.opts.Isolation == IsolationNamespace || l.opts.needsNamespace()
+}
+
+// sleepNamespace ends the process of a namespace, used or not.
+func (l *launch) sleepNamespace() error {
+	if l.early == nil {
+		return nil
+	}
+	return l.early.Close()
 }
 
 func (r *namespaceRuntime) open(ctx context.Context, on ground) (place, error) {
@@ -45,18 +70,17 @@ func (r *namespaceRuntime) open(ctx context.Context, on ground) (place, error) {
 		binds = append(binds, namespace.Bind{Source: b.source, Path: b.path})
 	}
 	entries, links := readOnlyEntries(r.mirror)
-	ns, facts, err := namespace.Open(ctx, namespace.Options{
+	facts, err := r.place.Build(ctx, namespace.Options{
 		Project: on.project, Mirror: on.mirror, State: on.state, Shown: r.shown, Binds: binds,
 		ReadOnly: entries, Hide: r.opts.Hide, AllowSockets: r.opts.AllowSockets, NoNetwork: r.opts.NoNetwork, ConfineWrites: r.opts.ConfineWrites, Writable: r.opts.Writable,
 	})
 	if err != nil {
 		return place{}, errors.Join(err, r.close())
 	}
-	r.place = ns
 	if links > 0 {
 		facts.Warnings = append(facts.Warnings, "read-only symbolic links are not protected by the kernel; edits of them still never come home")
 	}
-	return place{isolation: IsolationNamespace, workdir: on.project, enforced: facts.Enforced, warnings: facts.Warnings, shield: shield{ns}}, nil
+	return place{isolation: IsolationNamespace, workdir: on.project, enforced: facts.Enforced, warnings: facts.Warnings, shield: shield{r.place}}, nil
 }
 
 // realPaths are the host's paths to hide, as the mounts know them. One that is not there can't be hidden.
@@ -110,11 +134,7 @@ func (r *namespaceRuntime) run(ctx context.Context, spec plain.Spec) (plain.Exit
 }
 
 func (r *namespaceRuntime) close() error {
-	var err error
-	if r.place != nil {
-		err = r.place.Close()
-	}
-	return errors.Join(err, os.RemoveAll(r.shown))
+	return errors.Join(r.place.Close(), os.RemoveAll(r.shown))
 }
 
 // shield keeps what is read-only in the mirror from CMD while there is a namespace.

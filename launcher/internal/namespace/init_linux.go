@@ -2,7 +2,6 @@ package namespace
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -17,16 +16,9 @@ import (
 // initMain is the namespaces' first process. It ends, and with it all processes in them, as soon as the launcher does.
 func initMain() int {
 	catchSignals()
-	// Descriptors 3 and 4 are of the one who started us.
-	unix.CloseOnExec(3)
-	unix.CloseOnExec(4)
+	unix.CloseOnExec(3) // of the one who started us
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	in := &initial{link: link{3}, hurry: make(chan struct{}), empty: make(chan struct{})}
-	conf := os.NewFile(4, "setup")
-	if err := unpack(conf, &in.setup); err != nil {
-		return 125
-	}
-	conf.Close()
 	for {
 		m, files, err := in.link.receive()
 		if err != nil {
@@ -66,7 +58,7 @@ type initial struct {
 func (in *initial) obey(m message, files []*os.File) (done bool) {
 	switch m.Op {
 	case "build":
-		in.answer(in.build())
+		in.answer(in.build(files))
 	case "terminal":
 		in.terminal()
 	case "start":
@@ -104,7 +96,13 @@ func (in *initial) say(m message, files ...*os.File) {
 	_ = in.link.send(m, files...) // a launcher that is gone ends us at the next receive
 }
 
-func (in *initial) build() (message, error) {
+func (in *initial) build(files []*os.File) (message, error) {
+	if len(files) == 0 {
+		return message{}, errors.New("no setup")
+	}
+	if err := unpack(files[0], &in.setup); err != nil {
+		return message{}, err
+	}
 	b := &builder{Options: in.Options, root: os.Getuid() == 0, user: user{uid: os.Getuid(), home: in.Home, env: in.Env}}
 	if err := b.build(); err != nil {
 		return message{}, err
@@ -146,7 +144,7 @@ func otherEnd(master *os.File) (*os.File, error) {
 	return pts, unix.IoctlSetInt(int(pts.Fd()), unix.TIOCSCTTY, 0)
 }
 
-// start runs the command by way of the stub, which gives up all that we have and it must not.
+// start runs the command.
 func (in *initial) start(files []*os.File) (message, error) {
 	var o order
 	if len(files) == 0 {
@@ -161,34 +159,16 @@ func (in *initial) start(files []*os.File) (message, error) {
 			streams[i], rest = rest[0], rest[1:]
 		}
 	}
-	blob, err := packed(task{Order: o, Terminal: in.pts != nil, Confine: in.confinement()})
-	if err != nil {
-		return message{}, err
-	}
-	defer blob.Close()
-	said, say, err := os.Pipe()
-	if err != nil {
-		return message{}, err
-	}
-	defer said.Close()
-	stub, err := os.StartProcess("/proc/self/exe", []string{stubName}, &os.ProcAttr{
-		Dir: "/", Env: []string{}, Files: []*os.File{streams[0], streams[1], streams[2], say, blob},
-	})
-	say.Close()
-	if err != nil {
-		return message{}, fmt.Errorf("start in the namespace: %w", err)
-	}
-	in.command = stub.Pid
-	_ = stub.Release()
+	pid, err := o.spawn(streams, in.pts, in.confinement())
 	if in.pts != nil {
 		in.pts.Close() // the terminal hangs up when the command's side has closed it
 	}
-	trouble, err := io.ReadAll(said)
-	if err == nil && len(trouble) > 0 {
-		return refused(trouble)
+	if err != nil {
+		return message{Kind: kindOf(err)}, err
 	}
+	in.command = pid
 	go in.reap()
-	return message{}, err
+	return message{}, nil
 }
 
 // reap tells what becomes of the command, and buries all that are left to us.

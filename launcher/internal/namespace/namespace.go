@@ -10,6 +10,7 @@
 package namespace
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -69,6 +70,19 @@ type ReadOnly struct {
 type Facts struct {
 	Enforced []string
 	Warnings []string
+}
+
+// Open starts a namespace and builds it.
+func Open(ctx context.Context, o Options) (*Namespace, Facts, error) {
+	n, err := Start(o.NoNetwork)
+	if err != nil {
+		return nil, Facts{}, err
+	}
+	facts, err := n.Build(ctx, o)
+	if err != nil {
+		return nil, Facts{}, err
+	}
+	return n, facts, nil
 }
 
 // within reports whether p is dir or lies below it. Both are absolute and clean.

@@ -21,9 +21,14 @@ func Inside() {}
 // Landlock is Linux's.
 func Landlock() int { return 0 }
 
-// Open says that there are no namespaces.
-func Open(context.Context, Options) (*Namespace, Facts, error) {
-	return nil, Facts{}, fmt.Errorf("namespaces are Linux's: %w", errors.ErrUnsupported)
+// Start says that there are no namespaces.
+func Start(bool) (*Namespace, error) {
+	return nil, fmt.Errorf("namespaces are Linux's: %w", errors.ErrUnsupported)
+}
+
+// Build is never reached.
+func (*Namespace) Build(context.Context, Options) (Facts, error) {
+	return Facts{}, errors.ErrUnsupported
 }
 
 // Run is never reached.

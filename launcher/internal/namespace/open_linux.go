@@ -18,28 +18,35 @@ type setup struct {
 	Home string
 }
 
-// Open starts the namespaces' first process and lets it build the mounts. An error says why it can't be done here, and
-// how to allow it where that is known.
-func Open(ctx context.Context, o Options) (*Namespace, Facts, error) {
+// Start starts the namespaces' first process, which takes a while to come up: whoever has something else to do meanwhile
+// does it before Build. An error says why it can't be done here, and how to allow it where that is known.
+func Start(noNetwork bool) (*Namespace, error) {
 	if !entered.Load() {
-		return nil, Facts{}, fmt.Errorf("this program's main does not call launcher.Inside: %w", errors.ErrUnsupported)
+		return nil, fmt.Errorf("this program's main does not call launcher.Inside: %w", errors.ErrUnsupported)
 	}
+	return start(noNetwork)
+}
+
+// Build makes the mounts. After an error there is nothing to be used any more.
+func (n *Namespace) Build(ctx context.Context, o Options) (Facts, error) {
 	if err := fit(o); err != nil {
-		return nil, Facts{}, err
+		return Facts{}, errors.Join(err, n.Close())
 	}
-	n, err := start(o)
+	conf, err := packed(setup{Options: o, Env: socketEnv(), Home: os.Getenv("HOME")})
 	if err != nil {
-		return nil, Facts{}, err
+		return Facts{}, errors.Join(err, n.Close())
 	}
+	defer conf.Close()
+	n.shown = o.Shown
 	stop := context.AfterFunc(ctx, n.hangUp)
-	answer, _, err := n.ask(message{Op: "build"})
+	answer, _, err := n.ask(message{Op: "build"}, conf)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, Facts{}, errors.Join(fmt.Errorf("build the namespace: %w", err), n.Close())
+		return Facts{}, errors.Join(fmt.Errorf("build the namespace: %w", err), n.Close())
 	}
-	return n, *answer.Facts, nil
+	return *answer.Facts, nil
 }
 
 // fit refuses what would not work inside.
@@ -58,12 +65,7 @@ func fit(o Options) error {
 }
 
 // start clones the init into its namespaces.
-func start(o Options) (*Namespace, error) {
-	conf, err := packed(setup{Options: o, Env: socketEnv(), Home: os.Getenv("HOME")})
-	if err != nil {
-		return nil, err
-	}
-	defer conf.Close()
+func start(noNetwork bool) (*Namespace, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -75,19 +77,19 @@ func start(o Options) (*Namespace, error) {
 	}
 	theirs := os.NewFile(uintptr(ends[1]), "init's end")
 	defer theirs.Close()
-	attr, err := cloneAttr(o.NoNetwork)
+	attr, err := cloneAttr(noNetwork)
 	if err != nil {
 		unix.Close(ends[0])
 		return nil, err
 	}
 	process, err := os.StartProcess("/proc/self/exe", []string{initName}, &os.ProcAttr{
-		Dir: "/", Env: []string{}, Files: []*os.File{null, null, null, theirs, conf}, Sys: attr,
+		Dir: "/", Env: []string{}, Files: []*os.File{null, null, null, theirs}, Sys: attr,
 	})
 	if err != nil {
 		unix.Close(ends[0])
 		return nil, refusal(err)
 	}
-	return newNamespace(process, link{ends[0]}, o.Shown), nil
+	return newNamespace(process, link{ends[0]}), nil
 }
 
 // socketEnv are the variables that sockets outside are found by.

@@ -41,9 +41,9 @@ type answer struct {
 	files []*os.File
 }
 
-func newNamespace(process *os.Process, l link, shown string) *Namespace {
+func newNamespace(process *os.Process, l link) *Namespace {
 	n := &Namespace{
-		process: process, link: l, shown: shown, answers: make(chan answer, 1), changes: make(chan plain.Change, 64),
+		process: process, link: l, answers: make(chan answer, 1), changes: make(chan plain.Change, 64),
 		done: make(chan int, 1), gone: make(chan struct{}),
 	}
 	go n.listen()

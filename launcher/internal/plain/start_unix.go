@@ -31,12 +31,22 @@ func start(spec Spec, files [3]*os.File, attr *syscall.SysProcAttr) (pid int, er
 		return 0, fmt.Errorf("keep descriptors from %s: %w", name, err)
 	}
 	proc := &syscall.ProcAttr{Dir: dir, Env: spec.Env, Files: []uintptr{files[0].Fd(), files[1].Fd(), files[2].Fd()}, Sys: attr}
+	pid, err = Spawn(file, spec.Argv, proc)
+	if err != nil {
+		return 0, fmt.Errorf("run %w", err)
+	}
+	return pid, nil
+}
+
+// Spawn runs a file from the calling thread, with default signal dispositions and nothing blocked. Its error wraps
+// [ErrNotExecutable].
+func Spawn(file string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
 	err = withDefaultSignals(func() error {
-		pid, err = forkExec(file, spec.Argv, proc)
+		pid, err = forkExec(file, argv, attr)
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("run %s: %w: %w", name, ErrNotExecutable, err)
+		return 0, fmt.Errorf("%s: %w: %w", argv[0], ErrNotExecutable, err)
 	}
 	return pid, nil
 }
