@@ -40,6 +40,9 @@ type engine struct {
 
 	discarded map[safety.RelPath]bool // of Discard: what the project's version is put back over; nil: this is none
 
+	told    told
+	failing map[safety.RelPath]string // what could not be carried so far, and why, as it was told
+
 	displaced []displacedFile // still open for writing when they were displaced
 
 	keptTimes map[string]int // by folder and path: where to begin to look for a free place
@@ -70,7 +73,7 @@ type finalMode struct {
 
 // openEngine opens a mirror's journal and stores. The caller has the session's lock.
 func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
-	e := &engine{m: m, opts: opts, unlocked: map[safety.RelPath]safety.Info{}, keptTimes: map[string]int{}, made: map[safety.RelPath]finalMode{}, dirty: map[sidePath]bool{}}
+	e := &engine{m: m, opts: opts, unlocked: map[safety.RelPath]safety.Info{}, keptTimes: map[string]int{}, made: map[safety.RelPath]finalMode{}, dirty: map[sidePath]bool{}, told: told{}, failing: map[safety.RelPath]string{}}
 	e.others = others{dir: filepath.Dir(m.Session.Dir()), own: m.Session.ID}
 	var err error
 	if e.journal, e.history, err = openJournal(filepath.Join(m.Session.Dir(), "journal"), m.Project.Before(), m.Base); err != nil {

@@ -41,25 +41,18 @@ func (s *Syncer) failedMost() time.Duration {
 
 // tellFailed reports what could not be carried: once, until it was carried or fails for another reason.
 func (s *Syncer) tellFailed(v *view, notes []PathNote) {
-	if len(s.failing) == 0 && len(notes) == 0 {
+	if len(s.e.failing) == 0 && len(notes) == 0 {
 		return
 	}
 	still := make(map[safety.RelPath]bool, len(notes))
 	for _, n := range notes {
 		still[n.Path] = true
-		s.tellFailing(n)
+		s.e.tellFailing(n)
 	}
 	for p := range lookedAt(v) {
 		if !still[p] {
-			delete(s.failing, p)
+			delete(s.e.failing, p)
 		}
-	}
-}
-
-func (s *Syncer) tellFailing(n PathNote) {
-	if s.failing[n.Path] != n.Why {
-		s.failing[n.Path] = n.Why
-		s.e.emit(Failed, n.Path, 0, n.Why, "")
 	}
 }
 
@@ -67,11 +60,11 @@ func (s *Syncer) tellFailing(n PathNote) {
 // when nothing else happens: until then a crash would leave it to recovery.
 func (s *Syncer) endCalls() {
 	if err := errors.Join(s.e.relock(), s.e.endCalls()); err != nil { // or a directory went meanwhile
-		s.tellFailing(PathNote{Path: ofJournal, Why: err.Error()})
+		s.e.tellFailing(PathNote{Path: ofJournal, Why: err.Error()})
 		s.endsDue = time.Now().Add(retryMax)
 		return
 	}
-	delete(s.failing, ofJournal)
+	delete(s.e.failing, ofJournal)
 	s.endsDue = time.Time{}
 }
 

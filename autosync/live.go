@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -300,7 +299,7 @@ func (s *Syncer) whereMovedTo(due []waiting) []safety.RelPath {
 	return guarded
 }
 
-// tell reports, once each, what a plan only notes. The last pass reports all that is left, with where it is kept.
+// tell reports what a plan only notes. What is left of it at the end is reported by the last pass, if not told by then.
 func (s *Syncer) tell(v *view, pl plan) {
 	for _, lk := range v.looks {
 		for _, standing := range s.standing {
@@ -310,11 +309,7 @@ func (s *Syncer) tell(v *view, pl plan) {
 	for t, notes := range map[EventType][]PathNote{Refused: pl.refused, Held: pl.held, Orphan: pl.orphans} {
 		for _, n := range notes {
 			s.standing[t][n.Path] = n
-			key := string(t) + filepath.Join("/", string(n.Path))
-			if !s.told[key] {
-				s.told[key] = true
-				s.e.emit(t, n.Path, ToProject, n.Why, "")
-			}
+			s.e.tellOnce(t, n)
 		}
 	}
 }

@@ -66,7 +66,7 @@ func (e *engine) finish(ctx context.Context) error {
 	e.leaving = e.opts.Final
 	err := e.rounds(ctx)
 	for _, n := range e.changes.Failed {
-		e.emit(Failed, n.Path, 0, n.Why, "")
+		e.tellFailing(n)
 	}
 	if e.opts.Final && err == nil && len(e.changes.Failed) == 0 {
 		e.changes.sort()

@@ -14,7 +14,7 @@ import (
 // folders of the session, orphans to the project's. It changes the notes in place.
 func (e *engine) setAsideLeft(ctx context.Context) {
 	for _, n := range e.setAside(e.stillLeft(), refusedFolder) {
-		e.emit(Refused, n.Path, 0, n.Why, n.Kept)
+		e.tellOnce(Refused, n)
 	}
 	e.holdAside()
 	e.setAsideCommits(ctx)
@@ -23,10 +23,10 @@ func (e *engine) setAsideLeft(ctx context.Context) {
 		if n.Kept != "" {
 			_ = e.m.Supersede(n.Path) // else both are listed
 		}
-		e.emit(Orphan, n.Path, 0, n.Why, n.Kept)
+		e.tellOnce(Orphan, n)
 	}
 	for _, n := range e.changes.Held {
-		e.emit(Held, n.Path, ToProject, n.Why, n.Kept)
+		e.tellOnce(Held, n)
 		e.end(record{Type: recordHeld, Path: []byte(n.Path), Why: n.Why, Kept: []byte(n.Kept)})
 	}
 }

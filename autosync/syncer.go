@@ -31,10 +31,8 @@ type Syncer struct {
 	deleted  *deletions
 	hidden   *hiddenInodes
 	rules    *liveRules
-	guarded  map[safety.RelPath]bool // guarded entries that the agent made
-	away     map[safety.RelPath]bool // of the mirror: may have been moved to where nothing is watched
-	told     map[string]bool
-	failing  map[safety.RelPath]string                 // what could not be carried so far, and why, as it was told
+	guarded  map[safety.RelPath]bool                   // guarded entries that the agent made
+	away     map[safety.RelPath]bool                   // of the mirror: may have been moved to where nothing is watched
 	endsDue  time.Time                                 // when the journal is written to again that could not be; zero: it could
 	standing map[EventType]map[safety.RelPath]PathNote // what does not cross, by what it is reported as
 	feeds    *feeds
@@ -104,7 +102,7 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 	}
 	s := &Syncer{
 		m: m, e: e, queue: newQueue(), deleted: newDeletions(m.Base), hidden: newHiddenInodes(), rules: newLiveRules(m.Policy), away: map[safety.RelPath]bool{}, guarded: map[safety.RelPath]bool{},
-		barred: map[safety.RelPath]PathNote{}, told: map[string]bool{}, failing: map[safety.RelPath]string{},
+		barred:   map[safety.RelPath]PathNote{},
 		standing: map[EventType]map[safety.RelPath]PathNote{Refused: {}, Held: {}, Orphan: {}}, feeds: feeds,
 		ready: make(chan struct{}), done: make(chan struct{}), stuck: make(chan struct{}), asks: make(chan ask), scans: make(chan scanned, 1),
 	}
