@@ -73,6 +73,7 @@ const (
 	HoldMassDelete HoldKind = "mass_delete" // one of too many deletions at once
 	HoldMoved      HoldKind = "moved"       // the deletion of a file that now lies where nothing crosses from
 	HoldBlocked    HoldKind = "blocked"     // something else that stays is in its way, or below it
+	HoldPowerCut   HoldKind = "power_cut"   // what the mirror holds after a power cut may be torn, or missing by it
 	HoldHidden     HoldKind = "hidden"      // hidden files of the project's are in its way
 )
 
@@ -90,6 +91,7 @@ type Changes struct {
 	NewInExcluded []safety.RelPath       // new work in build/, out/, env/: named, not carried
 	PendingDelete []safety.RelPath       // deletes that a call without deletions left
 	Recovered     []PathNote             // calls that a crash had cut short, and what became of each
+	Lost          []safety.RelPath       // a power cut took them from the mirror; the project's versions are there again
 	Halted        string                 // why syncing stopped, or ""
 }
 

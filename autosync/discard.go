@@ -43,9 +43,10 @@ func (e *engine) turnDown(v *view) {
 	selected := limitsFor(e.opts, 0).selected
 	for i := range v.looks {
 		lk := &v.looks[i]
-		if lk.access != dotfiles.Writable || lk.mirrored == lk.base || lk.mirrored == lk.project || selected != nil && !selected(lk.path) {
+		if lk.access != dotfiles.Writable || lk.mirrored == lk.base || lk.mirrored == lk.project || lk.lost || selected != nil && !selected(lk.path) {
 			continue
 		}
+		lk.doubt = ""
 		lk.access, lk.guarded, lk.barred = dotfiles.ReadOnly, "", ""
 		e.discarded[lk.path] = true
 	}

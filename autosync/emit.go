@@ -55,6 +55,9 @@ func (e *emitter) add(o *outcome) {
 		e.note(o)
 		return
 	}
+	if o.lost && !o.project.Absent() {
+		e.plan.lost = append(e.plan.lost, o.path)
+	}
 	switch o.action {
 	case Nothing:
 		if !o.base.Absent() && o.project.Absent() && o.mirrored.Absent() || !o.access.Mirrored() && !o.base.Absent() {
@@ -119,7 +122,7 @@ func (e *emitter) step(o *outcome, side mirror.Side) {
 	s.from = o.project
 	if side == mirror.MirrorSide {
 		s.from = o.mirrored
-		if !e.limits.toMirror {
+		if !e.limits.toMirror && !o.lost {
 			e.refuseUnrestored(o)
 			return
 		}
@@ -166,7 +169,7 @@ func keepFor(o *outcome, side mirror.Side) keep {
 		return keepConflict
 	case side == mirror.ProjectSide:
 		return keepHistory
-	case o.mirrored != o.base && !o.mirrored.Absent() && o.action != Withdraw:
+	case o.mirrored != o.base && !o.mirrored.Absent() && o.action != Withdraw && !o.lost:
 		return keepRefused
 	}
 	return keepNothing

@@ -76,6 +76,11 @@ func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
 	e := &engine{m: m, opts: opts, unlocked: map[safety.RelPath]safety.Info{}, keptTimes: map[string]int{}, made: map[safety.RelPath]finalMode{}, dirty: map[sidePath]bool{}, told: told{}, failing: map[safety.RelPath]string{}}
 	e.others = others{dir: filepath.Dir(m.Session.Dir()), own: m.Session.ID}
 	var err error
+	if !opts.OnlyToProject {
+		if err := m.Session.BeginWriting(); err != nil {
+			return nil, err
+		}
+	}
 	if e.journal, e.history, err = openJournal(filepath.Join(m.Session.Dir(), "journal"), m.Project.Before(), m.Base); err != nil {
 		return nil, err
 	}

@@ -25,6 +25,8 @@ type view struct {
 	again             []PathNote // what changed while it was looked at
 	startFiles        int
 	guard             *guard
+	interrupted       bool      // the mirror went through a power cut: its stamps prove nothing
+	alive             time.Time // then: when the machine ran last
 
 	countLinks sync.Once // files are staged in parallel
 	links      map[fileID]uint64
@@ -36,6 +38,7 @@ func lookAround(ctx context.Context, m *mirror.Mirror, g *guard) (*view, error) 
 	if err := v.scan(ctx, m); err != nil {
 		return nil, err
 	}
+	v.afterPowerCut(m)
 	g.learn(v.project)
 	l := looker{m: m, view: v, unseen: []safety.RelPath{safety.Top}}
 	return v, l.lookAt(ctx, l.moved())
@@ -75,7 +78,9 @@ func (l *looker) lookAt(ctx context.Context, paths []safety.RelPath) error {
 		return err
 	}
 	l.dropFailed(errs)
-	return l.trace(ctx)
+	err := l.trace(ctx)
+	l.weigh()
+	return err
 }
 
 // dropFailed takes paths out that could not be looked at: nothing may be concluded of them.
@@ -136,7 +141,7 @@ func (l *looker) moved() []safety.RelPath {
 		if e.State.Kind == safety.File {
 			l.startFiles++
 		}
-		if l.differs(p, e) && !l.unknown(p) {
+		if (l.interrupted || l.differs(p, e)) && !l.unknown(p) {
 			paths[p] = true
 		}
 	}
@@ -196,7 +201,7 @@ func (l *looker) look(ctx context.Context, p safety.RelPath) (look, error) {
 	}
 	c := comparison{ctx: ctx, path: p, base: base}
 	c.sides[mirror.ProjectSide] = sideNow{root: l.m.Project, found: pf, moved: base.State.Absent() || hasMoved(base.Project, pf)}
-	c.sides[mirror.MirrorSide] = sideNow{root: l.m.Root, found: mf, moved: base.State.Absent() || hasMoved(base.Mirror, mf)}
+	c.sides[mirror.MirrorSide] = sideNow{root: l.m.Root, found: mf, moved: l.interrupted || base.State.Absent() || hasMoved(base.Mirror, mf)}
 	var err error
 	if lk.base, lk.project, lk.mirrored, err = c.states(); err != nil {
 		return lk, err

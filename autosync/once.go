@@ -72,6 +72,9 @@ func (e *engine) finish(ctx context.Context) error {
 		e.changes.sort()
 		e.setAsideLeft(ctx)
 	}
+	if !e.opts.Final && err == nil {
+		err = e.mended()
+	}
 	if !e.opts.Final && !e.opts.DryRun && err == nil {
 		e.bringCommits(ctx, filepath.Join(e.m.Root.Path(), repository))
 	}
@@ -110,6 +113,9 @@ func (e *engine) look(ctx context.Context) (plan, error) {
 		return plan{}, err
 	}
 	e.view = v
+	if err := e.noteAlive(); err != nil {
+		return plan{}, err
+	}
 	if err := v.checkEmptied(e.m.Base.Len(), e.opts.AllowMassDelete || e.opts.Approved); err != nil {
 		return plan{}, err
 	}
@@ -137,7 +143,7 @@ func (v *view) checkEmptied(base int, allowed bool) error {
 		return nil
 	case v.project.Len() == 0:
 		return fmt.Errorf("the project is suddenly empty: %w", safety.ErrGone)
-	case v.mirrored.Len() == 0 && !allowed:
+	case v.mirrored.Len() == 0 && !allowed && !v.interrupted: // else what is missing is not taken for deleted
 		return fmt.Errorf("the mirror is suddenly empty (--allow-mass-delete lets that pass): %w", safety.ErrGone)
 	}
 	return nil
@@ -167,6 +173,7 @@ func limitsFor(o Options, startFiles int) limits {
 
 // adoptNotes takes over what a plan only reports.
 func (c *Changes) adoptNotes(pl plan, trouble []PathNote) {
+	c.Lost = append(c.Lost, pl.lost...)
 	c.Held, c.Orphans, c.PendingDelete = pl.held, pl.orphans, paths(pl.pending)
 	c.Refused = append(slices.DeleteFunc(c.Refused, func(n PathNote) bool {
 		return n.Kept == "" && !strings.HasPrefix(n.Why, "read-only: the") && !strings.HasPrefix(n.Why, "discarded: ")
@@ -192,7 +199,7 @@ func (e *engine) result() Changes {
 
 // clone is a copy that shares no list.
 func (c Changes) clone() Changes {
-	for _, list := range []*[]safety.RelPath{&c.ToProject, &c.ToMirror, &c.PendingDelete, &c.NewInExcluded} {
+	for _, list := range []*[]safety.RelPath{&c.ToProject, &c.ToMirror, &c.PendingDelete, &c.NewInExcluded, &c.Lost} {
 		*list = slices.Clone(*list)
 	}
 	for _, list := range []*[]PathNote{&c.Deleted, &c.Conflicts, &c.Refused, &c.Held, &c.Orphans, &c.Failed} {
@@ -202,7 +209,7 @@ func (c Changes) clone() Changes {
 }
 
 func (c *Changes) sort() {
-	for _, list := range []*[]safety.RelPath{&c.ToProject, &c.ToMirror, &c.PendingDelete, &c.NewInExcluded} {
+	for _, list := range []*[]safety.RelPath{&c.ToProject, &c.ToMirror, &c.PendingDelete, &c.NewInExcluded, &c.Lost} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}

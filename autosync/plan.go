@@ -16,6 +16,8 @@ type look struct {
 	followed                bool           // the mirror has a copy of what the project's link leads to
 	movedTo                 safety.RelPath // where in the mirror the inode or content of a deleted file is now; "": nowhere
 	stranded                bool           // movedTo is a path that may not cross
+	lost                    bool           // a power cut took the mirror's version: the project's counts
+	doubt                   string         // why the mirror's version can't be trusted after a power cut; "": it can
 	hiddenBelow             bool           // the project's directory holds, at any depth, what the mirror does not show
 }
 
@@ -60,6 +62,7 @@ type plan struct {
 	remove []step           // children first
 
 	refused, held, orphans, pending []PathNote
+	lost                            []safety.RelPath // a power cut took them from the mirror
 }
 
 // outcome is what planning has concluded of one look.
@@ -104,6 +107,9 @@ func makePlan(looks []look, l limits) plan {
 	outcomes := make([]outcome, len(looks))
 	index := make(map[safety.RelPath]*outcome, len(looks))
 	for i, lk := range looks {
+		if l.approved {
+			lk.doubt = ""
+		}
 		outcomes[i] = decideLook(lk)
 		index[lk.path] = &outcomes[i]
 	}
@@ -120,6 +126,9 @@ func makePlan(looks []look, l limits) plan {
 
 func decideLook(lk look) outcome {
 	o := outcome{look: lk, action: Decide(lk.access, lk.base, lk.project, lk.mirrored)}
+	if lk.lost {
+		o.action = replaceLost(lk)
+	}
 	switch o.action {
 	case Nothing, Adopt, CarryToMirror, DeleteInMirror, RecreateInMirror, RestoreMirror:
 		o.final, o.winner = lk.project, mirror.ProjectSide
@@ -143,10 +152,24 @@ func decideLook(lk look) outcome {
 	case o.winner == mirror.MirrorSide && lk.hiddenBelow && !lk.mirrored.Absent():
 		o.hold("hidden files lie below the project's directory", HoldHidden)
 	}
+	if lk.doubt != "" && o.winner == mirror.MirrorSide && o.fixed == "" {
+		o.hold(lk.doubt, HoldPowerCut)
+	}
 	if lk.project.Kind == safety.Special || lk.mirrored.Kind == safety.Special {
 		o.fix("special file", standRefused)
 	}
 	return o
+}
+
+// replaceLost brings the project's version to where a power cut took the mirror's.
+func replaceLost(lk look) Action {
+	switch {
+	case lk.project.Absent():
+		return DeleteInMirror
+	case lk.mirrored.Absent():
+		return RecreateInMirror
+	}
+	return CarryToMirror
 }
 
 // isResidue reports whether only hidden entries are left of a directory that is gone for the mirror. It would come back

@@ -93,6 +93,9 @@ type LiveOptions struct {
 // Start watches both sides, brings them into step and keeps them so. The caller has the session's lock.
 // Deletions are carried; opts.Deletes, Paths and DryRun have no meaning here.
 func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions) (*Syncer, error) {
+	if m.Session.Interrupted() {
+		return nil, fmt.Errorf("session %s: %w", m.Session.ID, ErrInterrupted)
+	}
 	opts.Deletes, opts.Paths, opts.OnlyToProject = true, nil, false
 	feeds := newFeeds(opts.Events)
 	opts.Events = feeds.tell

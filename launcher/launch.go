@@ -420,7 +420,20 @@ func (l *launch) keep() error {
 	if safety.IsNoRoom(baseErr) {
 		baseErr = nil // the base of before and the journal say the same
 	}
-	return errors.Join(err, baseErr, l.mirror.Close(), l.session.Unlock())
+	return errors.Join(err, baseErr, l.syncMirror(), l.mirror.Close(), l.session.Unlock())
+}
+
+// syncMirror writes a mirror that stays to the disk and notes that a power cut takes nothing from it any more.
+func (l *launch) syncMirror() error {
+	was := l.session.Boot
+	err := l.mirror.SyncAll()
+	if err == nil && l.session.Boot != was {
+		err = l.session.Save()
+	}
+	if safety.IsNoRoom(err) {
+		return nil // it counts as not synced, which costs a look
+	}
+	return err
 }
 
 // cleanUp removes the mirror and, when nothing of the session is worth keeping, the session.

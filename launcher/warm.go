@@ -71,12 +71,19 @@ func (l *launch) takeUp(ctx context.Context, s *mirror.Session) error {
 	if err := l.refuseWaiting(ctx); err != nil {
 		return err
 	}
+	unasked := l.opts.Sync != SyncOff && l.opts.Sync != SyncReview // else what the mirror holds may wait for the user's word
+	if err := l.refuseDoubted(); err != nil && !unasked {
+		return err
+	}
+	if err := s.BeginWriting(); err != nil {
+		return err
+	}
 	l.opts.Keep = true // it was kept on purpose: until rm
 	s.State, s.Kept, s.Keep, s.Ended, s.Command = mirror.SessionReady, false, true, time.Time{}, l.opts.Command
 	if err := s.Save(); err != nil {
 		return err
 	}
-	if l.opts.Sync == SyncOff || l.opts.Sync == SyncReview { // what the mirror holds may wait for the user's word
+	if !unasked {
 		return nil
 	}
 	l.warm.changes, err = autosync.Once(ctx, l.mirror, l.syncOptions())
@@ -86,7 +93,16 @@ func (l *launch) takeUp(ctx context.Context, s *mirror.Session) error {
 	if err != nil {
 		return fmt.Errorf("bring the mirror of session %s up to date: %w", s.ID, err)
 	}
-	return nil
+	return l.refuseDoubted()
+}
+
+// refuseDoubted keeps an agent from working on in a mirror of which it is not known what a power cut did to it.
+func (l *launch) refuseDoubted() error {
+	if !l.session.Interrupted() {
+		return nil
+	}
+	return fmt.Errorf("session %s (%s): %w: alca-mount diff %[1]s, then alca-mount apply %[1]s or alca-mount discard %[1]s",
+		l.session.ID, l.session.Name, autosync.ErrInterrupted)
 }
 
 // refuseWaiting keeps a session whose changes wait for the user's word from bringing them home unasked.

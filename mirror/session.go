@@ -34,13 +34,15 @@ type Record struct {
 	Population Population      `json:"population"`
 	Git        GitMode         `json:"git"`
 	Links      Links           `json:"links"`
-	GitRefs    string          `json:"git_refs,omitempty"` // digest of what named commits in the mirror's .git when it was copied
-	Orphans    []BroughtOrphan `json:"orphans,omitempty"`  // of earlier sessions, that the mirror was built with
-	Engine     string          `json:"engine,omitempty"`   // the container engine that CMD runs under: its address, or "podman" for a service that is started when needed
-	Enforced   []string        `json:"enforced,omitempty"` // what the launch enforced
-	Stores     [2]string       `json:"stores,omitempty"`   // where displaced files are, by Side
-	Waiting    bool            `json:"waiting,omitempty"`  // kept by --sync review: changes wait for the user's word
-	Undoes     string          `json:"undoes,omitempty"`   // of an undo, which is a session without a mirror: the session that it undid
+	GitRefs    string          `json:"git_refs,omitempty"`  // digest of what named commits in the mirror's .git when it was copied
+	Orphans    []BroughtOrphan `json:"orphans,omitempty"`   // of earlier sessions, that the mirror was built with
+	Engine     string          `json:"engine,omitempty"`    // the container engine that CMD runs under: its address, or "podman" for a service that is started when needed
+	Enforced   []string        `json:"enforced,omitempty"`  // what the launch enforced
+	Stores     [2]string       `json:"stores,omitempty"`    // where displaced files are, by Side
+	Waiting    bool            `json:"waiting,omitempty"`   // kept by --sync review: changes wait for the user's word
+	Boot       string          `json:"boot,omitempty"`      // the boot since which the mirror was written to and not synced to the disk
+	LastAlive  time.Time       `json:"last_alive,omitzero"` // after a power cut: when the machine ran last, as far as the mirror shows
+	Undoes     string          `json:"undoes,omitempty"`    // of an undo, which is a session without a mirror: the session that it undid
 }
 
 // The values of Record.State. A damaged session is only ever listed: its session.json could not be read.

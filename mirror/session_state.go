@@ -160,6 +160,9 @@ func (s *StateDir) nameFree(project, name string) error {
 func newSession(sessions, project string, r Record) (*Session, error) {
 	r.Format, r.Project, r.Created = SessionFormat, project, time.Now().UTC()
 	r.State = cmp.Or(r.State, SessionBuilding)
+	if now, err := safety.ThisBoot(); err == nil && r.Undoes == "" {
+		r.Boot = now.ID
+	}
 	s := &Session{Record: r}
 	if err := s.makeFolder(sessions); err != nil {
 		return nil, fmt.Errorf("new session: %w", err)

@@ -33,6 +33,9 @@ func Unproven(s Stamp) Stamp {
 	return s
 }
 
+// Proven reports whether the stamp is that of an entry as it was: its times can be compared.
+func (s Stamp) Proven() bool { return s.Ctime != unproven }
+
 // SeenStamp is the stamp of an entry that was looked at no earlier than at: unproven when that was too soon after its
 // last change.
 func SeenStamp(i safety.Info, at time.Time) Stamp {

@@ -23,6 +23,7 @@ func TestFailuresOfRareCalls(t *testing.T) {
 		},
 		OpMkdir:       func(b *bench) error { return b.root.Mkdir("dir", 0o700) },
 		OpSetTimes:    func(b *bench) error { return b.root.SetTimes("f", 1) },
+		OpSyncAll:     func(b *bench) error { return b.root.SyncAll() },
 		OpMarkerWrite: func(b *bench) error { return WriteMarker(b.root, "s") },
 		OpMarkerRead:  func(b *bench) error { _, err := ReadMarker(b.root); return err },
 		OpRootStat:    func(b *bench) error { return b.root.Verify() },

@@ -24,6 +24,7 @@ func unlabelled() map[string]string {
 		"sys_linux.go renameAt": callerAsks, "sys_darwin.go renameAt": callerAsks, "datasync_linux.go datasync": callerAsks,
 		"birth_linux.go birthOf": onlyLooks, "writer_linux.go Writing": onlyLooks, "roots.go holds": onlyLooks, "roots.go realPath": onlyLooks,
 		"held.go ReadHeld": onlyLooks, "held.go isIn": onlyLooks, "others.go placedBy": onlyLooks, "others.go writerOf": onlyLooks,
+		"syncall_linux.go syncFileSystem": callerAsks, "boot_linux.go thisBoot": onlyLooks, "boot_darwin.go thisBoot": onlyLooks,
 		"lock.go Unlock": lock, "lock.go stillNamed": lock, "lock_unix.go isLocked": lock, "lock_unix.go lockFile": lock,
 		"lock_linux.go identify": lock, "lock_linux.go startTicks": lock, "lock_linux.go bootTime": lock, "lock_darwin.go identify": lock,
 		"probe.go removeEmptied": "it removes an empty folder of ours, if it can",

@@ -11,7 +11,7 @@ const MarkerName = ".alca-mount"
 
 const markerText = "This directory is a mirror made by alca-mount, which removes it again.\nsession "
 
-// WriteMarker marks root as the mirror of session. A marker of another session that is there is an error that wraps
+// WriteMarker marks root, durably, as the mirror of session. A marker of another session that is there is an error that wraps
 // ErrChanged.
 func WriteMarker(root *Root, session string) error {
 	if session == "" || strings.ContainsAny(session, "\n\x00") {
@@ -26,6 +26,12 @@ func WriteMarker(root *Root, session string) error {
 		err = root.sys.writeAll(OpMarkerWrite, fd, []byte(markerText+session+"\n"), 0, name)
 		if err == nil {
 			err = root.sys.fchmod(OpMarkerWrite, fd, 0o444, name)
+		}
+		if err == nil { // after a power cut a mirror is known by it
+			err = root.sys.fsync(OpMarkerWrite, fd, name)
+		}
+		if err == nil {
+			err = root.sys.fsync(OpMarkerWrite, dirfd, root.path)
 		}
 		if err != nil { // half a marker is no marker
 			root.sys.unlink(OpMarkerWrite, dirfd, name)

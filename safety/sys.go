@@ -63,6 +63,7 @@ const (
 	OpJournalCut   Op = "JOURNAL_CUT"
 	OpJournalSync  Op = "JOURNAL_SYNC"
 
+	OpSyncAll     Op = "SYNC_ALL"
 	OpMarkerWrite Op = "MARKER_WRITE"
 	OpMarkerRead  Op = "MARKER_READ"
 	OpRemove      Op = "REMOVE"

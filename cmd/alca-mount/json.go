@@ -54,6 +54,7 @@ type jsonChanges struct {
 	Pending   []listedPath `json:"pending_deletes"`
 	Excluded  []listedPath `json:"new_in_excluded,omitempty"`
 	Recovered []jsonNote   `json:"recovered,omitempty"`
+	Lost      []listedPath `json:"lost,omitempty"` // by the mirror, in a power cut
 	Halted    string       `json:"halted,omitempty"`
 }
 
@@ -93,6 +94,7 @@ func changesJSON(c autosync.Changes) jsonChanges {
 		Pending:   listPaths(c.PendingDelete),
 		Excluded:  listPaths(c.NewInExcluded),
 		Recovered: notes(c.Recovered),
+		Lost:      listPaths(c.Lost),
 		Halted:    c.Halted,
 	}
 }

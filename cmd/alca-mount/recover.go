@@ -299,6 +299,7 @@ func recoveryLines(r jsonRecovery) []string {
 		}
 	}
 	list("cut short", noteItems(r.changes.Recovered))
+	list("lost by the mirror in a power cut", pathItems(r.changes.Lost))
 	list("to the project", pathItems(r.changes.ToProject))
 	list("deleted", noteItems(r.changes.Deleted))
 	list("conflicts", noteItems(r.changes.Conflicts))
@@ -352,8 +353,11 @@ func tellBadEnds(o *output, state *mirror.StateDir, project string) {
 			continue
 		}
 		still := ""
+		if s.Interrupted() {
+			still = " (the machine went down)"
+		}
 		if pids, err := launcher.Running(s.ID); err == nil && len(pids) > 0 {
-			still = ", its command still runs (" + pidList(pids) + ")"
+			still += ", its command still runs (" + pidList(pids) + ")"
 		}
 		o.warn("session %s of %s ended badly%s: alca-mount recover %[1]s tells what it holds", s.ID, s.Created.Local().Format("2 Jan 15:04"), still)
 	}

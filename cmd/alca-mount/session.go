@@ -117,6 +117,7 @@ func (a *app) takeSession(ctx context.Context, spec string) (*mirror.Session, er
 
 // attachSettled is attach under the configuration of now, too, with the guard that it says.
 func (a *app) attachSettled(ctx context.Context, s *mirror.Session) (*mirror.Mirror, *dotfiles.Guard, error) {
+	tellInterrupted(a.out(), s)
 	conf, err := a.loadConfig(s.Project)
 	if err != nil {
 		return nil, nil, err

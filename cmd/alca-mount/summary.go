@@ -61,6 +61,9 @@ func endBlocks(e ending) []endBlock {
 	if len(c.Recovered) > 0 {
 		out = append(out, endBlock{head: fmt.Sprintf("cut short by a crash: %d, settled:", len(c.Recovered)), items: noteItems(c.Recovered)})
 	}
+	if n := len(c.Lost); n > 0 {
+		out = append(out, endBlock{head: fmt.Sprintf("lost by the mirror in a power cut: %d; the project's versions count:", n), items: pathItems(c.Lost)})
+	}
 	list("conflicts: %d; the mirror's version is in the project, the other one is kept:", c.Conflicts)
 	list("refused: %d; the agent may not change these:", c.Refused)
 	list("held for your word: %d:", c.Held)

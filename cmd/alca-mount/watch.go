@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -58,6 +59,9 @@ func (a *app) watch(ctx context.Context, flags *watchFlags, spec string) error {
 		return err
 	}
 	defer m.Close()
+	if err := a.settleDoubts(ctx, m, autosync.Options{Deletes: true, AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Guarded: guard}); err != nil {
+		return err
+	}
 	events, err := openEvents(flags.events)
 	if err != nil {
 		return err
@@ -77,7 +81,7 @@ func (a *app) watch(ctx context.Context, flags *watchFlags, spec string) error {
 	// What ended the watch does not end the last reconcile.
 	changes, _, err := syncer.Stop(context.WithoutCancel(ctx))
 	if err == nil {
-		err = m.SaveBase()
+		err = errors.Join(m.SaveBase(), m.SyncAll(), s.Save())
 	}
 	return a.syncTold(s, changes, false, time.Since(began), err)
 }
