@@ -1,13 +1,11 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,17 +22,18 @@ type builder struct {
 	view   view // of the project
 	to     *safety.Root
 	copier *safety.Copier
-	extras *extras
 	owner  owner
 	parts  []buildPart
+	held   atomic.Int32 // places that are open
+	late   bool         // something is still to be made in any of the directories when the workers are done
 
 	files, bytes atomic.Int64
 	progress     progress
 }
 
-func newBuilder(v view, m *Mirror, extras *extras) *builder {
+func newBuilder(v view, m *Mirror) *builder {
 	return &builder{
-		view: v, to: m.Root, copier: m.Root.Copier(), extras: extras, owner: newOwner(),
+		view: v, to: m.Root, copier: m.Root.Copier(), owner: newOwner(),
 		parts: make([]buildPart, workersOr(m.Options.Workers)), progress: progress{call: m.Options.Progress},
 	}
 }
@@ -42,14 +41,15 @@ func newBuilder(v view, m *Mirror, extras *extras) *builder {
 // buildJob is a directory to make and fill, or some entries of one that was made.
 type buildJob struct {
 	scanJob
-	info  safety.Info // of the project's directory; zero: not known yet
+	up    *place // the directory above; nil: this is the first
+	at    *place // the directory itself, once it is made
 	names []safety.Dirent
 }
 
 // buildPart is what one worker made.
 type buildPart struct {
 	entries  []basedEntry
-	dirs     []madeDir
+	places   []*place
 	skipped  []Skipped
 	built    Built
 	copiedBy [safety.ReadWrite + 1]int64 // bytes, by method
@@ -58,14 +58,6 @@ type buildPart struct {
 type basedEntry struct {
 	path safety.RelPath
 	Entry
-}
-
-// madeDir is a directory that gets its mode and times when all in it is made.
-type madeDir struct {
-	path   safety.RelPath
-	source safety.Info
-	access dotfiles.Access
-	has    uint32 // mode that came out
 }
 
 func (b *builder) run(ctx context.Context) error {
@@ -79,75 +71,30 @@ func (b *builder) runFrom(ctx context.Context, first buildJob) error {
 }
 
 func (b *builder) do(ctx context.Context, part *buildPart, job buildJob, push func(buildJob)) error {
-	src, err := b.view.root.OpenDir(job.path)
-	if err != nil {
-		return part.leaveOut(job.path, err)
+	w := &dirWork{builder: b, part: part, job: job, push: push}
+	open := w.begin
+	if job.at != nil {
+		open = w.open
 	}
-	defer src.Close()
-	whole := job.names == nil
-	if whole {
-		if job.info, job.names, err = describeDir(src); err != nil {
-			return part.leaveOut(job.path, err)
-		}
-	}
-	dst, err := b.open(part, job, whole)
-	if err != nil {
+	if err := open(); err != nil {
 		return err
 	}
-	defer dst.Close()
-	for len(job.names) > chunkFiles {
-		rest := job
-		rest.names = job.names[len(job.names)-chunkFiles:]
-		job.names = job.names[:len(job.names)-chunkFiles]
-		push(rest)
+	if w.src == nil { // left out
+		return b.done(cmp.Or(job.at, job.up))
 	}
-	w := &dirWork{builder: b, part: part, job: job, src: src, dst: dst, push: push}
-	for _, n := range job.names {
+	defer w.close()
+	for len(w.job.names) > chunkFiles {
+		rest := w.job
+		rest.names = w.job.names[len(w.job.names)-chunkFiles:]
+		w.job.names = w.job.names[:len(w.job.names)-chunkFiles]
+		w.later(rest)
+	}
+	for _, n := range w.job.names {
 		if err := w.entry(ctx, n); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func describeDir(d *safety.Dir) (safety.Info, []safety.Dirent, error) {
-	info, err := d.Stat()
-	if err != nil {
-		return info, nil, err
-	}
-	names, err := d.ReadDir()
-	return info, names, err
-}
-
-// open opens the mirror's directory of a job, which it makes when the job is the directory as a whole.
-func (b *builder) open(part *buildPart, job buildJob, make bool) (*safety.Dir, error) {
-	if !make {
-		return b.to.OpenDir(job.path)
-	}
-	if job.path == safety.Top {
-		part.dirs = append(part.dirs, madeDir{path: job.path, source: job.info, access: job.access})
-		return b.to.OpenDir(safety.Top)
-	}
-	dir, name := split(job.path)
-	parent, err := b.to.OpenDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer parent.Close()
-	// Nobody else gets into the mirror while it is built: its top is 0700 until then.
-	dst, err := parent.Mkdir(name, job.info.Mode&0o777|0o700)
-	if err != nil {
-		return nil, err
-	}
-	part.dirs = append(part.dirs, madeDir{path: job.path, source: job.info, access: job.access})
-	return dst, nil
-}
-
-func (d madeDir) entry() Entry {
-	return Entry{
-		State:   State{Kind: safety.Directory},
-		Project: StampOf(d.source), Mirror: Stamp{Kind: safety.Directory, Mode: d.has},
-	}
+	return b.done(w.job.at)
 }
 
 // leaveOut notes an entry that can't be had. Only the top is needed.
@@ -178,6 +125,12 @@ type dirWork struct {
 	push     func(buildJob)
 }
 
+// later leaves a job in this directory, or a directory in it, to whoever comes to it.
+func (w *dirWork) later(job buildJob) {
+	w.job.at.pending.Add(1)
+	w.push(job)
+}
+
 func (w *dirWork) entry(ctx context.Context, n safety.Dirent) error {
 	p := w.job.path.Join(n.Name)
 	if safety.Reserved(n.Name) && w.job.path == safety.Top {
@@ -201,9 +154,9 @@ func (w *dirWork) entry(ctx context.Context, n safety.Dirent) error {
 	}
 	switch n.Kind {
 	case safety.File:
-		return w.file(ctx, p, n.Name, access)
+		return w.file(ctx, p, n, access)
 	case safety.Directory:
-		w.push(buildJob{scanJob: scanJob{p, access}})
+		w.later(buildJob{scanJob: scanJob{p, access}, up: w.job.at})
 	case safety.Symlink:
 		return w.link(ctx, p, n.Name, access)
 	case safety.Special:
@@ -240,7 +193,7 @@ func (w *dirWork) link(ctx context.Context, p safety.RelPath, name string, acces
 	if err := w.dst.Symlink(verdict.Target, name); err != nil {
 		return err
 	}
-	made, err := w.dressLink(p, name, info)
+	made, err := w.dressLink(name, info)
 	if err != nil {
 		return err
 	}
@@ -268,67 +221,6 @@ func (b *builder) stamp(i safety.Info) Stamp {
 		return Stamp{}
 	}
 	return StampOf(i)
-}
-
-// finish gives the directories their attributes, owners, modes and times, children before parents: what is still to
-// come would inherit a default ACL or a group, or be kept out by a mode, and every entry made moves its directory's
-// time. It returns their number.
-func (b *builder) finish(base *Base) (int, error) {
-	var all []*madeDir
-	for i := range b.parts {
-		for j := range b.parts[i].dirs {
-			all = append(all, &b.parts[i].dirs[j])
-		}
-	}
-	slices.SortFunc(all, func(x, y *madeDir) int { return strings.Compare(y.key(), x.key()) })
-	for _, d := range all {
-		if err := b.finishDir(d); err != nil {
-			return 0, fmt.Errorf("finish %s: %w", d.path, err)
-		}
-		if d.path != safety.Top {
-			base.Put(d.path, d.entry())
-		}
-	}
-	return len(all) - 1, nil
-}
-
-// key sorts Top before everything.
-func (d *madeDir) key() string {
-	if d.path == safety.Top {
-		return ""
-	}
-	return string(d.path)
-}
-
-func (b *builder) finishDir(d *madeDir) error {
-	dir, err := b.to.OpenDir(d.path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	mode, has, err := b.dressDir(dir, d)
-	if err != nil {
-		return err
-	}
-	if d.path == safety.Top {
-		mode |= 0o700 // a mirror that its owner can't enter is of no use
-	}
-	if d.has = has; has != mode {
-		if d.has, err = setMode(dir, mode); err != nil {
-			return err
-		}
-	}
-	return dir.SetOwnTimes(d.source.Mtime)
-}
-
-// setMode returns the mode that came out: some file systems have no modes.
-func setMode(dir *safety.Dir, mode uint32) (uint32, error) {
-	err := dir.Chmod(mode)
-	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return 0, err
-	}
-	info, err := dir.Stat()
-	return info.Mode, err
 }
 
 // collect puts together what the workers made of files and links.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
+	"math"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/safety"
@@ -14,21 +14,26 @@ import (
 // it is: it may be torn, and the zero stamp in the base has it looked at again before anything is decided on it.
 const copyTries = 3
 
-// file copies the regular file called name.
-func (w *dirWork) file(ctx context.Context, p safety.RelPath, name string, access dotfiles.Access) error {
-	from, info, err := w.src.Open(name)
+// file copies the regular file that the directory's listing names.
+func (w *dirWork) file(ctx context.Context, p safety.RelPath, n safety.Dirent, access dotfiles.Access) error {
+	from, info, err := w.src.OpenListed(n)
 	if err != nil {
 		return w.part.leaveOut(p, err)
 	}
 	defer from.Close()
-	return w.fill(ctx, p, name, from, info, access, w.stamp)
+	return w.fill(ctx, p, n.Name, from, info, access, w.stamp)
 }
 
 // follow makes a copy of the regular file at target in place of a link. It is read-only: there is no one path in the
 // project that an edit of it could go to. The project's stamp is left zero, since it would be the link's, which does
 // not move with its target.
 func (w *dirWork) follow(ctx context.Context, p safety.RelPath, name string, target safety.RelPath) error {
-	from, info, err := w.view.root.Open(target)
+	dir, err := w.view.root.OpenDir(target.Dir())
+	if err != nil {
+		return w.part.leaveOut(p, err)
+	}
+	defer dir.Close()
+	from, info, err := dir.OpenListed(safety.Dirent{Name: target.Base()})
 	if err != nil {
 		return w.part.leaveOut(p, err)
 	}
@@ -37,27 +42,26 @@ func (w *dirWork) follow(ctx context.Context, p safety.RelPath, name string, tar
 }
 
 // fill makes the file called name from an open one.
-func (w *dirWork) fill(ctx context.Context, p safety.RelPath, name string, from *os.File, info safety.Info,
+func (w *dirWork) fill(ctx context.Context, p safety.RelPath, name string, from safety.Handle, info safety.Info,
 	access dotfiles.Access, stamp func(safety.Info) Stamp) error {
-	mode := mirrorMode(info, info, access)
-	to, err := w.dst.Create(name, mode&0o777)
+	to, err := w.dst.Make(name, mirrorMode(info, info, access))
 	if err != nil {
 		return err
 	}
 	defer to.Close()
-	writer := recent(info) && safety.HasWriter(from)
+	writer := recent(info) && from.HasWriter()
 	copied, info, settled, err := w.content(ctx, to, from, info)
 	if err != nil {
 		return w.afterFailedCopy(ctx, p, name, from, err)
 	}
-	made, err := w.dressFile(name, to, from, info, access)
+	made, err := w.dressFile(to, from, info, access)
 	if err != nil {
 		return err
 	}
 	e := Entry{
 		State: State{
 			Kind: safety.File, Exec: info.Exec(),
-			Content: Content{Size: copied.Bytes, Sum: copied.Sum},
+			Content: Content{Size: made.Size, Sum: copied.Sum},
 		},
 		Project: stamp(info), Mirror: PlacedStamp(made),
 	}
@@ -85,13 +89,13 @@ func (w *dirWork) count(made safety.Info, access dotfiles.Access, copied safety.
 
 // content copies until a copy was made during which the file did not change, at most copyTries times. It returns the
 // file as it was before the last copy.
-func (w *dirWork) content(ctx context.Context, to, from *os.File, before safety.Info) (copied safety.Copied, info safety.Info, settled bool, err error) {
+func (w *dirWork) content(ctx context.Context, to, from safety.Handle, before safety.Info) (copied safety.Copied, info safety.Info, settled bool, err error) {
 	for try := 1; ; try++ {
-		copied, err = w.copier.CopyContent(ctx, to, from)
+		copied, err = w.copier.Fill(ctx, to, from, before, w.to.Info().Dev)
 		if err != nil {
 			return copied, before, false, err
 		}
-		after, err := safety.Stat(from)
+		after, err := from.Stat()
 		if err != nil {
 			return copied, before, false, err
 		}
@@ -102,32 +106,23 @@ func (w *dirWork) content(ctx context.Context, to, from *os.File, before safety.
 			return copied, after, false, nil
 		}
 		before = after
-		if err := rewind(to, from); err != nil {
+		if err := to.Empty(); err != nil {
 			return copied, before, false, err
 		}
 	}
 }
 
-func rewind(to, from *os.File) error {
-	_, err := from.Seek(0, io.SeekStart)
-	_, err2 := to.Seek(0, io.SeekStart)
-	return errors.Join(err, err2, to.Truncate(0))
-}
-
 // afterFailedCopy tells a file that can't be read, which is left out, from a mirror that can't be written, which ends
 // the build: only reading the file again shows which it was.
-func (w *dirWork) afterFailedCopy(ctx context.Context, p safety.RelPath, name string, from *os.File, copyErr error) error {
+func (w *dirWork) afterFailedCopy(ctx context.Context, p safety.RelPath, name string, from safety.Handle, copyErr error) error {
 	if ctx.Err() != nil {
 		return copyErr
 	}
-	_, err := from.Seek(0, io.SeekStart)
-	if err == nil {
-		_, err = hashFile(ctx, from)
-	}
+	_, err := hashFile(ctx, io.NewSectionReader(from, 0, math.MaxInt64))
 	if err == nil || ctx.Err() != nil {
 		return copyErr
 	}
-	if rmErr := w.extras.to.Remove(string(p)); rmErr != nil {
+	if rmErr := w.dst.Unlink(name); rmErr != nil {
 		return errors.Join(copyErr, rmErr)
 	}
 	return w.part.leaveOut(p, err)

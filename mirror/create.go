@@ -210,13 +210,13 @@ func (m *Mirror) saveRecord(state string) error {
 
 // build fills the mirror, and saves the base and the record when it is complete.
 func (m *Mirror) build(ctx context.Context) error {
-	extras, err := openExtras(m.Project, m.Root)
-	if err != nil {
+	b := newBuilder(m.view(ProjectSide), m)
+	defer b.close()
+	var err error
+	if b.view.only, err = m.population(ctx, ProjectSide); err != nil {
 		return err
 	}
-	defer extras.close()
-	b := newBuilder(m.view(ProjectSide), m, extras)
-	if b.view.only, err = m.population(ctx, ProjectSide); err != nil {
+	if b.late, err = m.mayBringOrphans(); err != nil {
 		return err
 	}
 	if err := b.run(ctx); err != nil {

@@ -497,35 +497,41 @@ func TestSetIDBitsAreKeptOnlyForTheSameOwner(t *testing.T) {
 // What a first copy left behind shows whether there was a second one.
 func TestFileThatMovedDuringItsCopyIsCopiedAfresh(t *testing.T) {
 	w := newWorld(t, "f = now")
+	root, err := safety.OpenRoot(w.project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	top, err := root.OpenDir(safety.Top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer top.Close()
 	for moved, want := range map[bool]string{false: "now behind", true: "now"} {
-		root, err := safety.OpenRoot(w.project)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer root.Close()
-		from, info, err := root.Open("f")
+		from, info, err := top.OpenListed(safety.Dirent{Name: "f", Kind: safety.File})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer from.Close()
-		to, err := os.Create(filepath.Join(t.TempDir(), "to"))
+		copied := fmt.Sprintf("copy, moved %v", moved)
+		to, err := top.Make(copied, 0o600)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer to.Close()
-		if _, err := to.WriteString("xxx behind"); err != nil {
+		if err := os.WriteFile(filepath.Join(w.project, copied), []byte("xxx behind"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if moved {
 			info.Ctime--
 		}
-		d := &dirWork{builder: &builder{copier: &safety.Copier{}}}
+		d := &dirWork{builder: &builder{copier: &safety.Copier{}, to: root}}
 		_, after, settled, err := d.content(t.Context(), to, from, info)
-		data, readErr := os.ReadFile(to.Name())
+		data, readErr := os.ReadFile(filepath.Join(w.project, copied))
 		if err != nil || readErr != nil || !settled || string(data) != want {
 			t.Errorf("moved %v: %v, %v, settled %v, %q, want %q", moved, err, readErr, settled, data, want)
 		}
-		if again, err := safety.Stat(from); err != nil || again != after {
+		if again, err := from.Stat(); err != nil || again != after {
 			t.Errorf("%v: %+v, want %+v", err, after, again)
 		}
 	}

@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
@@ -12,22 +11,22 @@ import (
 // dressFile gives a filled file the attributes, time, owner and mode of its source and says what came out: the last
 // look at it is the mirror's stamp. Attributes go first, since an ACL moves mode bits; the mode goes after the owner,
 // since a change of owner takes set-id bits away. What came out right by itself costs no call.
-func (w *dirWork) dressFile(name string, to, from *os.File, source safety.Info, access dotfiles.Access) (safety.Info, error) {
-	if err := w.copier.CopyXattrs(to, from); err != nil {
+func (w *dirWork) dressFile(to, from safety.Handle, source safety.Info, access dotfiles.Access) (safety.Info, error) {
+	if err := to.CopyXattrs(from); err != nil {
 		return safety.Info{}, err
 	}
-	if err := w.dst.SetTimes(name, source.Mtime); err != nil {
+	if err := to.SetTimes(source.Mtime); err != nil {
 		return safety.Info{}, err
 	}
-	made, err := safety.Stat(to)
+	made, err := to.Stat()
 	if err != nil {
 		return made, err
 	}
 	if uid, gid, need := w.owner.change(source, made); need {
-		if err := w.owner.settle(to.Chown(asID(uid), asID(gid))); err != nil {
+		if err := w.owner.settle(to.Chown(uid, gid)); err != nil {
 			return made, err
 		}
-		if made, err = safety.Stat(to); err != nil {
+		if made, err = to.Stat(); err != nil {
 			return made, err
 		}
 	}
@@ -35,35 +34,47 @@ func (w *dirWork) dressFile(name string, to, from *os.File, source safety.Info, 
 	if made.Mode == mode {
 		return made, nil
 	}
-	if err := to.Chmod(osMode(mode)); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	if err := to.Chmod(mode); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return made, err
 	}
-	return safety.Stat(to)
+	return to.Stat()
 }
 
 // dressDir gives a filled directory the attributes and owner of its source, and returns the mode that it is to have
-// and the one that it has.
-func (b *builder) dressDir(dst *safety.Dir, d *madeDir) (mode, has uint32, err error) {
-	if err := b.extras.copyXattrs(d.path); err != nil {
-		return 0, 0, err
+// and the one that it has. Without a source it keeps what it was made with.
+func (b *builder) dressDir(src, dst *safety.Dir, p *place) (mode, has uint32, err error) {
+	if src != nil {
+		if err := dst.CopyXattrs(src); err != nil {
+			return 0, 0, err
+		}
 	}
 	made, err := dst.Stat()
 	if err != nil {
 		return 0, 0, err
 	}
-	if uid, gid, need := b.owner.change(d.source, made); need {
-		if err := b.owner.settle(b.extras.to.Lchown(string(d.path), asID(uid), asID(gid))); err != nil {
+	if uid, gid, need := b.owner.change(p.source, made); need {
+		if err := b.owner.settle(dst.Chown(uid, gid)); err != nil {
 			return 0, 0, err
 		}
 		if made, err = dst.Stat(); err != nil {
 			return 0, 0, err
 		}
 	}
-	return mirrorMode(d.source, made, d.access), made.Mode, nil
+	return mirrorMode(p.source, made, p.access), made.Mode, nil
+}
+
+// setMode returns the mode that came out: some file systems have no modes.
+func setMode(dir *safety.Dir, mode uint32) (uint32, error) {
+	err := dir.Chmod(mode)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return 0, err
+	}
+	info, err := dir.Stat()
+	return info.Mode, err
 }
 
 // dressLink gives a new link the time and owner of its source.
-func (w *dirWork) dressLink(p safety.RelPath, name string, source safety.Info) (safety.Info, error) {
+func (w *dirWork) dressLink(name string, source safety.Info) (safety.Info, error) {
 	if err := w.dst.SetTimes(name, source.Mtime); err != nil {
 		return safety.Info{}, err
 	}
@@ -75,7 +86,7 @@ func (w *dirWork) dressLink(p safety.RelPath, name string, source safety.Info) (
 	if !need {
 		return made, nil
 	}
-	if err := w.owner.settle(w.extras.to.Lchown(string(p), asID(uid), asID(gid))); err != nil {
+	if err := w.owner.settle(w.dst.Lchown(name, uid, gid)); err != nil {
 		return made, err
 	}
 	return w.dst.Lstat(name)
@@ -88,9 +99,6 @@ func (o owner) settle(err error) error {
 	}
 	return err
 }
-
-// asID is an id as chown wants it, where -1 is anyID.
-func asID(id uint32) int { return int(int32(id)) }
 
 // osMode is permission bits as package os has them.
 func osMode(mode uint32) os.FileMode {
@@ -105,45 +113,4 @@ func osMode(mode uint32) os.FileMode {
 		out |= os.ModeSticky
 	}
 	return out
-}
-
-// extras does to directories and links what safety.Dir has no call for. It stays below the roots too.
-type extras struct {
-	from, to *os.Root
-}
-
-func openExtras(from, to *safety.Root) (*extras, error) {
-	f, err := os.OpenRoot(from.Path())
-	if err != nil {
-		return nil, err
-	}
-	t, err := os.OpenRoot(to.Path())
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &extras{f, t}, nil
-}
-
-func (x *extras) close() {
-	x.from.Close()
-	x.to.Close()
-}
-
-// copyXattrs copies a directory's attributes, default ACLs among them.
-func (x *extras) copyXattrs(dir safety.RelPath) error {
-	src, err := x.from.Open(string(dir))
-	if err != nil {
-		return nil // it changed meanwhile; a later look finds it
-	}
-	defer src.Close()
-	if !hasXattrs(src) {
-		return nil
-	}
-	dst, err := x.to.Open(string(dir))
-	if err != nil {
-		return fmt.Errorf("attributes of %s: %w", dir, err)
-	}
-	defer dst.Close()
-	return safety.CopyXattrs(dst, src)
 }

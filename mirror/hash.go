@@ -45,7 +45,7 @@ func hashOnce(ctx context.Context, root *safety.Root, p safety.RelPath) (Content
 // HashFile returns the content identity of what an open file has from its offset on.
 func HashFile(ctx context.Context, f *os.File) (Content, error) { return hashFile(ctx, f) }
 
-func hashFile(ctx context.Context, f *os.File) (Content, error) {
+func hashFile(ctx context.Context, f io.Reader) (Content, error) {
 	h := xxh3.New()
 	buf := make([]byte, 256<<10)
 	var size int64

@@ -197,6 +197,15 @@ func (m *Mirror) bringOrphans(ctx context.Context) error {
 	return nil
 }
 
+// mayBringOrphans reports whether there are orphans that bringOrphans may bring into any directory.
+func (m *Mirror) mayBringOrphans() (bool, error) {
+	_, err := os.Lstat(filepath.Join(m.Session.projectDir(), OrphansFolder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // takesOrphan reports whether an orphan may lie in the mirror. One at a policy file's path may not: it would be taken for
 // rules there. Nor does the mirror get a directory for its sake: that would cross to the project.
 func (m *Mirror) takesOrphan(o Orphan) bool {

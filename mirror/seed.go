@@ -29,15 +29,11 @@ func CopyExcluded(ctx context.Context, projectDir string, p safety.RelPath, to s
 			return Built{}, err
 		}
 	}
-	extras, err := openExtras(project, root)
-	if err != nil {
-		return Built{}, err
-	}
-	defer extras.close()
 	m := &Mirror{Project: project, Root: root, Policy: opts.Policy, Base: NewBase(), Options: opts}
 	v := m.view(ProjectSide)
 	v.unprotected, v.apart = true, true
-	b := newBuilder(v, m, extras)
+	b := newBuilder(v, m)
+	defer b.close()
 	if err := b.runFrom(ctx, buildJob{scanJob: scanJob{path: p, access: dotfiles.Writable}}); err != nil {
 		return Built{}, fmt.Errorf("copy %s: %w", p, err)
 	}

@@ -102,17 +102,14 @@ func emptyAgain(dir string, before safety.Info) error {
 
 // fill copies the project into the empty root, as the project has it.
 func (m *Mirror) fill(ctx context.Context) error {
-	extras, err := openExtras(m.Project, m.Root)
-	if err != nil {
-		return err
-	}
-	defer extras.close()
 	v := m.view(ProjectSide)
 	v.unprotected = true
+	var err error
 	if v.only, err = m.population(ctx, ProjectSide); err != nil {
 		return err
 	}
-	b := newBuilder(v, m, extras)
+	b := newBuilder(v, m)
+	defer b.close()
 	if err := b.run(ctx); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/zeebo/xxh3"
 )
@@ -39,8 +40,9 @@ const (
 // Copier copies file content. It remembers which pairs of devices cannot share extents, and keeps its buffers.
 // The zero value is ready; its methods may be called concurrently. [Root.Copier] returns a root's own.
 type Copier struct {
-	sys       *sys     // nil: all that the platform has
-	noReflink sync.Map // devicePair → struct{}
+	sys       *sys                       // nil: all that the platform has
+	noReflink sync.Map                   // devicePair → struct{}
+	never     atomic.Pointer[devicePair] // the latest of noReflink: of most trees the only one
 	buffers   sync.Pool
 }
 
@@ -79,8 +81,41 @@ func (c *Copier) copyTo(ctx context.Context, op Op, dfd int, src *os.File) (Copi
 	if err != nil {
 		return Copied{}, err
 	}
-	k := copying{c: c, ctx: ctx, op: op, dst: dfd, src: sfd, name: src.Name()}
-	if info.Size > 0 && c.share(op, dfd, sfd, src.Name(), info.Dev) {
+	to, err := c.do().fstat(OpFileStat, dfd, src.Name())
+	if err != nil {
+		return Copied{}, err
+	}
+	k := copying{c: c, ctx: ctx, op: op, dst: dfd, src: sfd, name: src.Name(), end: -1}
+	return k.do(info, to.Dev)
+}
+
+// Fill copies what src holds to the empty file dst, as CopyContent does, but asks nothing that the caller knows: info is
+// src as it was when it was opened, and dst lies on the device dstDev. No byte beyond info.Size is read; that src has
+// grown, shrunk or changed shows when it is looked at afterwards.
+func (c *Copier) Fill(ctx context.Context, dst, src Handle, info Info, dstDev uint64) (Copied, error) {
+	k := copying{c: c, ctx: ctx, op: OpCopyWrite, dst: dst.fd, src: src.fd, name: src.name, end: info.Size}
+	if info.Size == 0 {
+		k.end = -1 // some file systems do not know their sizes
+	}
+	out, err := Copied{}, ctx.Err()
+	if err == nil {
+		out, err = k.do(info, dstDev)
+	}
+	return out, src.explain("copy", err)
+}
+
+// copying is one copy on its way.
+type copying struct {
+	c        *Copier
+	ctx      context.Context
+	op       Op
+	dst, src int
+	name     string
+	end      int64 // where to stop; -1: at the end of src
+}
+
+func (k *copying) do(info Info, dstDev uint64) (Copied, error) {
+	if info.Size > 0 && k.share(devicePair{dstDev, info.Dev}) {
 		return k.shared()
 	}
 	if info.Size > copyBuffer && info.Blocks*512 < info.Size {
@@ -93,30 +128,22 @@ func (c *Copier) copyTo(ctx context.Context, op Op, dfd int, src *os.File) (Copi
 }
 
 // share tries a reflink. Whatever goes wrong, another way will do, or will say what is wrong.
-func (c *Copier) share(op Op, dst, src int, name string, srcDev uint64) bool {
-	to, err := c.do().fstat(OpFileStat, dst, name)
-	if err != nil {
+func (k *copying) share(pair devicePair) bool {
+	c := k.c
+	if last := c.never.Load(); last != nil && *last == pair {
 		return false
 	}
-	pair := devicePair{to.Dev, srcDev}
-	if _, never := c.noReflink.Load(pair); never {
+	if _, never := c.noReflink.Load(pair); never { // of a tree over several devices
 		return false
 	}
-	err = c.do().reflink(op, dst, src, name)
+	err := c.do().reflink(k.op, k.dst, k.src, k.name)
 	// EINVAL may be about this one file (inline data, alignment): not remembered.
 	if isNoReflink(err) {
+		last := pair
 		c.noReflink.Store(pair, struct{}{})
+		c.never.Store(&last)
 	}
 	return err == nil
-}
-
-// copying is one copy on its way.
-type copying struct {
-	c        *Copier
-	ctx      context.Context
-	op       Op
-	dst, src int
-	name     string
 }
 
 func (k *copying) shared() (Copied, error) {
@@ -126,14 +153,14 @@ func (k *copying) shared() (Copied, error) {
 
 // large copies inside the kernel, and by ourselves from where the kernel stops.
 func (k *copying) large() (Copied, error) {
-	done, err := k.kernelCopy(0, -1)
+	done, err := k.kernelCopy(0, k.end)
 	if err != nil {
 		return Copied{}, err
 	}
 	if done == 0 {
 		return k.throughUs()
 	}
-	end, err := k.readWrite(done, -1, nil)
+	end, err := k.readWrite(done, k.end, nil)
 	return Copied{Method: CopyRange, Bytes: end}, err
 }
 
@@ -162,8 +189,11 @@ func (k *copying) kernelCopy(off, end int64) (int64, error) {
 
 // throughUs reads and writes all, and hashes what passes.
 func (k *copying) throughUs() (Copied, error) {
+	if k.end > 0 && k.end <= copyBuffer {
+		return k.atOnce()
+	}
 	sum := xxh3.New128()
-	end, err := k.readWrite(0, -1, sum)
+	end, err := k.readWrite(0, k.end, sum)
 	if err != nil {
 		return Copied{}, err
 	}
@@ -171,6 +201,38 @@ func (k *copying) throughUs() (Copied, error) {
 		return Copied{Method: Nothing, Sum: sum.Sum128().Bytes()}, nil
 	}
 	return Copied{Method: ReadWrite, Bytes: end, Sum: sum.Sum128().Bytes()}, nil
+}
+
+// atOnce reads what is wanted into one buffer, and writes and hashes it from there: a hasher that takes parts is as large
+// as many a file.
+func (k *copying) atOnce() (Copied, error) {
+	buf := k.c.buffer()
+	defer k.c.buffers.Put(buf)
+	data, err := k.read((*buf)[:k.end])
+	if err != nil {
+		return Copied{}, err
+	}
+	out := Copied{Method: ReadWrite, Bytes: int64(len(data)), Sum: xxh3.Hash128(data).Bytes()}
+	if len(data) == 0 {
+		out.Method = Nothing
+	}
+	return out, k.c.do().writeAll(k.op, k.dst, data, 0, k.name)
+}
+
+// read fills buf from the beginning of src, as far as that goes.
+func (k *copying) read(buf []byte) ([]byte, error) {
+	done := 0
+	for done < len(buf) {
+		n, err := k.c.do().readAt(OpRead, k.src, buf[done:], int64(done), k.name)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			break
+		}
+		done += n
+	}
+	return buf[:done], nil
 }
 
 // readWrite copies [off, end) (end < 0: to the end of the file) and returns where it stopped.

@@ -20,7 +20,10 @@ func (d *Dir) in(what, name string, do func(fd int) error) error {
 	if !validName(name) {
 		return fmt.Errorf("%s %q in %q: %w", what, name, d.name, ErrBadPath)
 	}
-	return explain(what, d.name+"/"+name, d.use(do))
+	if err := d.use(do); err != nil {
+		return explain(what, d.name+"/"+name, err)
+	}
+	return nil
 }
 
 // ReadDir lists the directory, sorted by name.
@@ -35,6 +38,20 @@ func (d *Dir) ReadDir() ([]Dirent, error) {
 	}
 	sortDirents(list)
 	return list, nil
+}
+
+// List is ReadDir by the Dir's own descriptor, for the one who opened it and lists it alone.
+func (d *Dir) List() ([]Dirent, error) {
+	if d.pathOnly {
+		return d.ReadDir()
+	}
+	var list []Dirent
+	err := d.use(func(fd int) (err error) {
+		list, err = d.sys.readDir(OpDirRead, fd, d.name)
+		return err
+	})
+	sortDirents(list)
+	return list, explain("list", d.name, err)
 }
 
 // readable calls do with a descriptor of the directory that nobody else reads from: a directory's position belongs to
@@ -124,6 +141,49 @@ func (d *Dir) Mkdir(name string, mode uint32) (*Dir, error) {
 		return nil
 	})
 	return sub, err
+}
+
+// MakeDir makes and opens the directory called name. It gets of mode's permission bits what umask and the directory's
+// default ACL leave: callers look what came out, as those of [Dir.Mkdir] need not.
+func (d *Dir) MakeDir(name string, mode uint32) (*Dir, error) {
+	var sub *Dir
+	err := d.in("make directory", name, func(dirfd int) error {
+		if err := d.sys.mkdir(OpMkdir, dirfd, name, mode&0o777); err != nil {
+			return err
+		}
+		fd, pathOnly, err := d.sys.openListable(OpDirOpen, dirfd, name)
+		if err != nil {
+			return err
+		}
+		sub = &Dir{sys: d.sys, name: d.name + "/" + name, fd: fd, pathOnly: pathOnly}
+		return nil
+	})
+	return sub, err
+}
+
+// Unlink removes the entry called name, which is no directory.
+func (d *Dir) Unlink(name string) error {
+	return d.in("remove", name, func(fd int) error { return d.sys.unlink(OpRemove, fd, name) })
+}
+
+// Chown sets owner and group of the directory itself; ^0 leaves one as it is.
+func (d *Dir) Chown(uid, gid uint32) error {
+	err := d.use(func(fd int) error { return d.sys.fchown(OpChown, fd, uid, gid, d.name) })
+	return explain("chown", d.name, err)
+}
+
+// Lchown sets owner and group of the entry called name (of a link: its own); ^0 leaves one as it is.
+func (d *Dir) Lchown(name string, uid, gid uint32) error {
+	return d.in("chown", name, func(fd int) error { return d.sys.lchown(OpChown, fd, name, uid, gid) })
+}
+
+// CopyXattrs copies the directory's extended attributes from another, default ACLs among them, as the function
+// CopyXattrs does.
+func (d *Dir) CopyXattrs(from *Dir) error {
+	err := from.use(func(src int) error {
+		return d.use(func(dst int) error { return copyXattrs(d.sys, dst, src, from.name) })
+	})
+	return explain("copy the attributes of", from.name, err)
 }
 
 // Rmdir removes the empty directory called name.

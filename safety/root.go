@@ -68,6 +68,7 @@ func openRoot(dir string, s sys) (*Root, error) {
 		return nil, fmt.Errorf("open root %q: %w", real, err)
 	}
 	s.findLacks(fd)
+	s.lists = &lists{}
 	return &Root{
 		sys: &s, path: real, info: info, copier: &Copier{sys: &s},
 		top: Dir{sys: &s, name: real, fd: fd, pathOnly: pathOnly},
@@ -210,19 +211,32 @@ func (r *Root) Open(p RelPath) (*os.File, Info, error) {
 // RACE: between the look and the open the entry may become a FIFO (O_NONBLOCK does not wait for it) or a link
 // (O_NOFOLLOW refuses it); what was opened is looked at again. Only root can put a device there.
 func openRegular(s *sys, dirfd int, name, full string) (*os.File, Info, error) {
-	seen, err := s.lstat(OpLstat, dirfd, name)
+	if err := mustBeRegular(s, dirfd, name); err != nil {
+		return nil, Info{}, err
+	}
+	fd, info, err := openSeen(s, dirfd, name)
 	if err != nil {
 		return nil, Info{}, err
 	}
-	if seen.Kind != File {
-		return nil, Info{}, fmt.Errorf("%w but a %v", ErrNotRegular, seen.Kind)
+	return os.NewFile(uintptr(fd), full), info, nil
+}
+
+func mustBeRegular(s *sys, dirfd int, name string) error {
+	seen, err := s.lstat(OpLstat, dirfd, name)
+	if err == nil && seen.Kind != File {
+		err = fmt.Errorf("%w but a %v", ErrNotRegular, seen.Kind)
 	}
+	return err
+}
+
+// openSeen opens what was seen as a regular file, and makes sure that it is one.
+func openSeen(s *sys, dirfd int, name string) (int, Info, error) {
 	fd, err := s.openFile(OpFileOpen, dirfd, name)
 	if isLink(err) || isNotSpecial(err) {
-		return nil, Info{}, fmt.Errorf("%w any more: %w", ErrNotRegular, err)
+		return -1, Info{}, fmt.Errorf("%w any more: %w", ErrNotRegular, err)
 	}
 	if err != nil {
-		return nil, Info{}, err
+		return -1, Info{}, err
 	}
 	info, err := s.fstat(OpFileStat, fd, name)
 	if err == nil && info.Kind != File {
@@ -230,9 +244,9 @@ func openRegular(s *sys, dirfd int, name, full string) (*os.File, Info, error) {
 	}
 	if err != nil {
 		closeFD(fd)
-		return nil, Info{}, err
+		return -1, Info{}, err
 	}
-	return os.NewFile(uintptr(fd), full), info, nil
+	return fd, info, nil
 }
 
 // Readlink returns the target of the symbolic link p.

@@ -1,5 +1,7 @@
 package safety
 
+import "sync"
+
 // Op labels a kind of file-system call by what it is for, so that a test can make exactly that one fail.
 type Op string
 
@@ -83,9 +85,30 @@ type Before func(op Op, name string) error
 // The zero value uses all that the platform has.
 type sys struct {
 	before Before
+	lists  *lists // nil: none is kept
 
 	// What to do without, because the kernel lacks it (found out by OpenRoot and OpenStore) or a test forbids it.
 	noOpenat2, noExchange, noReplace, noTmpfile, noReflink, noCopyRange bool
+}
+
+// lists keeps the buffers that directories are listed with.
+type lists struct{ pool sync.Pool }
+
+type listBuffer [64 << 10]byte
+
+func (l *lists) get() *listBuffer {
+	if l != nil {
+		if b, ok := l.pool.Get().(*listBuffer); ok {
+			return b
+		}
+	}
+	return new(listBuffer)
+}
+
+func (l *lists) put(b *listBuffer) {
+	if l != nil {
+		l.pool.Put(b)
+	}
 }
 
 func (s *sys) may(op Op, name string) error {

@@ -352,11 +352,12 @@ func (s *sys) readDir(op Op, fd int, name string) ([]Dirent, error) {
 		return nil, err
 	}
 	var out []Dirent
-	buf := make([]byte, 32<<10)
+	buf := s.lists.get()
+	defer s.lists.put(buf)
 	for {
 		n := 0
 		err := retry(func() (err error) {
-			n, err = unix.ReadDirent(fd, buf)
+			n, err = unix.ReadDirent(fd, buf[:])
 			return err
 		})
 		if err != nil {

@@ -24,18 +24,19 @@ func CopyXattrs(dst, src *os.File) error { return new(Copier).CopyXattrs(dst, sr
 
 // CopyXattrs is the function CopyXattrs.
 func (c *Copier) CopyXattrs(dst, src *os.File) error {
-	attrs, err := readXattrs(c.do(), OpXattr, int(src.Fd()), src.Name(), isUserAttr)
-	if err != nil {
-		return fmt.Errorf("read attributes of %q: %w", src.Name(), err)
-	}
-	if len(attrs) == 0 {
-		return nil
-	}
-	_, err = writeXattrs(c.do(), OpXattr, int(dst.Fd()), dst.Name(), attrs)
-	if err != nil {
-		return fmt.Errorf("set attributes of %q: %w", dst.Name(), err)
+	if err := copyXattrs(c.do(), int(dst.Fd()), int(src.Fd()), src.Name()); err != nil {
+		return fmt.Errorf("copy the attributes of %q: %w", src.Name(), err)
 	}
 	return nil
+}
+
+func copyXattrs(s *sys, dst, src int, name string) error {
+	attrs, err := readXattrs(s, OpXattr, src, name, isUserAttr)
+	if err != nil || len(attrs) == 0 {
+		return err
+	}
+	_, err = writeXattrs(s, OpXattr, dst, name, attrs)
+	return err
 }
 
 // isUserAttr tells the attributes that belong to the content. Labels and capabilities belong to the place.
