@@ -293,6 +293,9 @@ func (l *launch) announce() {
 		Session: l.session.ID, Name: l.opts.Name, Mirror: l.mirror.Root.Path(), Built: l.mirror.Built,
 		Isolation: l.place.isolation, Fallback: l.place.fallback, Enforced: l.place.enforced, Warnings: l.place.warnings,
 	}
+	if l.docked != nil {
+		start.Profile = l.docked.profile
+	}
 	l.warm.tell(&start)
 	start.Warnings = append(start.Warnings, l.overlayNotes()...)
 	for _, w := range l.policy.Warnings() {

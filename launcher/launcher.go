@@ -46,6 +46,7 @@ type Options struct {
 	Subdir  safety.RelPath // CMD starts in this directory of the mirror; "": the top
 	Env     []string       // K=V set, or K passed on, for CMD
 
+	Profile   *Profile   // of the agent that CMD is, for a container; nil: it gets nothing of the user's home directory
 	Container *Container // nil: none is configured; needed for IsolationContainer
 	Isolation Isolation  // "": none
 
@@ -108,6 +109,7 @@ type Start struct {
 	Fallback  string   // under IsolationAuto, why it is no stronger one
 	Enforced  []string // what the launch enforces, e.g. "hidden: absent", "read-only: mode bits only"
 	Warnings  []string
+	Profile   *ProfileUsed // in a container: what it got of the user's own; nil: nothing
 }
 
 // Result is how a launch ended.

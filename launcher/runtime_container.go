@@ -41,6 +41,7 @@ type containerRuntime struct {
 	user    container.Identity
 	binds   []docker.Bind
 	shields []*bindShield
+	profile *ProfileUsed
 	ended   []string // sessions whose containers outlived their process
 	notes   []string // what is less than was asked for
 	closed  bool
@@ -125,6 +126,28 @@ func (r *containerRuntime) haveImage(ctx context.Context) error {
 	return nil
 }
 
+// makeHome makes the agent's home, and knows which of its variables are set.
+func (r *containerRuntime) makeHome() error {
+	p := r.l.opts.Profile
+	if p == nil {
+		return nil
+	}
+	home, err := mirror.Home()
+	if err != nil {
+		return err
+	}
+	if r.profile, err = prepareHome(r.l.state, r.l.project, home, *p); err != nil {
+		return err
+	}
+	for _, name := range p.Env {
+		if os.Getenv(name) != "" {
+			r.profile.Env = append(r.profile.Env, name)
+		}
+	}
+	r.binds = append(r.binds, docker.Bind{Source: r.profile.Home, Target: homeTarget})
+	return nil
+}
+
 // open plans the binds: the mirror, its read-only paths over it, and the mounts.
 func (r *containerRuntime) open(_ context.Context, on ground) (place, error) {
 	r.l.session.Engine = r.l.engineHost()
@@ -134,6 +157,9 @@ func (r *containerRuntime) open(_ context.Context, on ground) (place, error) {
 	p := place{
 		isolation: IsolationContainer, workdir: r.opts.Workdir,
 		enforced: []string{fmt.Sprintf("container: %s %s (%s)", r.engine.Kind, r.engine.Facts.Version, r.engine.Why), "hidden: absent from the container"},
+	}
+	if err := r.makeHome(); err != nil {
+		return place{}, err
 	}
 	open, shield, err := r.bindMirror(r.l.mirror, r.opts.Workdir, false)
 	if err != nil {
@@ -257,6 +283,12 @@ func (r *containerRuntime) env(dir string) []string {
 	for _, kv := range os.Environ() {
 		if k, v, _ := strings.Cut(kv, "="); ownPassedOn(k) {
 			vars[k] = v
+		}
+	}
+	if r.profile != nil {
+		vars["HOME"] = homeTarget
+		for _, name := range r.profile.Env {
+			vars[name] = os.Getenv(name)
 		}
 	}
 	for _, setting := range r.l.opts.Env {

@@ -72,7 +72,7 @@ func (r *namespaceRuntime) open(ctx context.Context, on ground) (place, error) {
 	entries, links := readOnlyEntries(r.mirror)
 	facts, err := r.place.Build(ctx, namespace.Options{
 		Project: on.project, Mirror: on.mirror, State: on.state, Shown: r.shown, Binds: binds,
-		ReadOnly: entries, Hide: r.opts.Hide, AllowSockets: r.opts.AllowSockets, NoNetwork: r.opts.NoNetwork, ConfineWrites: r.opts.ConfineWrites, Writable: r.opts.Writable,
+		ReadOnly: entries, Hide: r.opts.Hide, AllowSockets: r.opts.AllowSockets, NoNetwork: r.opts.NoNetwork, ConfineWrites: r.opts.ConfineWrites, Writable: r.opts.Writable, Places: agentPlaces(),
 	})
 	if err != nil {
 		return place{}, errors.Join(err, r.close())

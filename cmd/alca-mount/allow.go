@@ -46,7 +46,7 @@ other directories, variables of your environment, capabilities, sockets. It hold
 }
 
 func (a *app) allow(m *config.Merged) error {
-	needs := m.Needs()
+	needs := append(m.Needs(), m.ProfileNeeds()...)
 	if len(needs) == 0 {
 		a.out().say("%s asks for nothing beyond the project: there is nothing to allow", show(m.Project))
 		return nil
@@ -96,12 +96,15 @@ func remember(m *config.Merged) error {
 }
 
 // trust refuses a launch whose configuration asks for more than the user has allowed. It asks where somebody can answer.
-func (a *app) trust(m *config.Merged, container bool) error {
+func (a *app) trust(m *config.Merged, how config.Launch) error {
 	var needs []config.Need
 	for _, n := range m.Needs() {
-		if n.Matters(container) {
+		if n.Matters(how) {
 			needs = append(needs, n)
 		}
+	}
+	if how.Profile {
+		needs = append(needs, m.ProfileNeeds()...)
 	}
 	if len(needs) == 0 {
 		return nil

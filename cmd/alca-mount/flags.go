@@ -152,6 +152,7 @@ type runFlags struct {
 	grace     time.Duration
 
 	noPreflight bool
+	noProfile   bool
 	live        liveFlags
 
 	build     bool // nothing comes home but
@@ -210,6 +211,7 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&r.massDel, "allow-mass-delete", false, "let mass deletions pass")
 	f.BoolVar(&r.guarded, "allow-guarded", false, "let changes of files that host tools execute pass")
 	f.BoolVar(&r.noPreflight, "no-preflight", false, "do not look for likely secrets before the first launch without rule files")
+	f.BoolVar(&r.noProfile, "no-profile", false, "in a container, bring nothing of the agent's settings, login and keys")
 	f.DurationVar(&r.grace, "grace", 10*time.Second, "from TERM to KILL for a CMD that does not go")
 	f.StringArrayVar(&r.overlayPaths, "overlay", nil, "give CMD a kept copy of its own of the left-out directory `PATH`; auto: of node_modules, .venv, target … where the project has such; repeatable")
 	f.StringArrayVar(&r.hide, "hide", nil, "hide the host's `PATH` from CMD, in a namespace; repeatable")

@@ -171,7 +171,7 @@ func (a *app) launchOptions(ctx context.Context, flags *runFlags, command []stri
 	return launcher.Options{
 		Project: where.project, Mirror: mirrorDir, Policy: policy, Agent: flags.agentOf(command),
 		Command: command, Subdir: shownSubdir(a.out(), policy, where.subdir), Env: append(configuredEnv(flags.config), flags.env...),
-		Container: flags.container(flags.config),
+		Container: flags.container(flags.config), Profile: flags.profile(command),
 		Isolation: flags.isolationMode(),
 		Hide:      flags.hide, AllowSockets: flags.allowSockets, NoNetwork: flags.noNetwork, ConfineWrites: flags.confine, Writable: flags.config.Config.Writable,
 		Overlays: overlays, AutoOverlays: auto, OverlaysOf: flags.overlaysOf(policy, command),
@@ -248,6 +248,7 @@ func tellStart(o *output, s launcher.Start, flags *runFlags, took time.Duration)
 		what = fmt.Sprintf("kept mirror taken up: %d to the mirror, %d to the project, %d deleted there", len(s.Warm.ToMirror), len(s.Warm.ToProject), len(s.Warm.Deleted))
 	}
 	o.say("%s · session %s · %s", what, session, humanTime(took))
+	tellProfile(o, s.Profile)
 	for _, w := range s.Warnings {
 		o.warn("%s", oneLine(w))
 	}

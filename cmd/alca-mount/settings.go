@@ -320,7 +320,7 @@ func (a *app) settleRun(c *cobra.Command, flags *runFlags) error {
 	if flags.dryRun {
 		return nil // nothing takes effect
 	}
-	return a.trust(m, container)
+	return a.trust(m, config.Launch{Container: container, Profile: flags.profile(c.Flags().Args()) != nil})
 }
 
 // settleCreate is settleRun for create.
@@ -333,7 +333,7 @@ func (a *app) settleCreate(f *pflag.FlagSet, flags *mirrorFlags) error {
 	if err := blame(flags.check(f), m, f); err != nil || flags.dryRun {
 		return err
 	}
-	return a.trust(m, true)
+	return a.trust(m, config.Launch{Container: true})
 }
 
 // settleRules is settleRun for commands that only ask what the rules say.

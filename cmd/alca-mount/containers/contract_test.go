@@ -58,6 +58,7 @@ func contract(t *testing.T, e *engine) {
 		{"live", live},
 		{"read-only", readOnly},
 		{"mounts", mounts},
+		{"profile", profile},
 		{"configuration", configuration},
 		{"killed", killed},
 	} {

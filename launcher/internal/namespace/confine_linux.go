@@ -28,7 +28,7 @@ func (in *initial) confinement() confinement {
 		c.Writable = append(c.Writable, in.Env["TMPDIR"])
 	}
 	c.Writable = append(c.Writable, in.Writable...)
-	for _, p := range agentPlaces() {
+	for _, p := range in.Places {
 		if filepath.IsAbs(in.Home) {
 			c.Writable = append(c.Writable, filepath.Join(in.Home, p))
 		}

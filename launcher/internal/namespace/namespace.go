@@ -52,6 +52,7 @@ type Options struct {
 	NoNetwork     bool
 	ConfineWrites bool
 	Writable      []string // further directories and files that ConfineWrites leaves writable
+	Places        []string // likewise, below the home directory
 }
 
 // Bind is a directory that CMD sees in place of one of the mirror's, and may write to.

@@ -59,11 +59,3 @@ func refuges(u user) []refuge {
 	}
 	return list
 }
-
-// agentPlaces are where agents keep login, memory and settings, below the home directory.
-func agentPlaces() []string {
-	return []string{
-		".claude", ".claude.json", ".codex", ".gemini", ".aider", ".aider.conf.yml", ".config/opencode", ".local/share/opencode",
-		".cursor", ".copilot", ".config/github-copilot", ".qwen", ".continue", ".config/goose", ".local/share/goose", ".config/amp",
-	}
-}

@@ -59,6 +59,8 @@ type Config struct {
 	Overlay  []Overlay `toml:"overlay" doc:"Directories that are left out of the mirror, such as node_modules, and of which the command has a copy of its own. It is kept, and never crosses."`
 	Overlays string    `toml:"overlays" enum:"auto none" doc:"auto: also those that package.json, pyproject.toml, Cargo.toml and the like stand for. Default: none."`
 
+	Profile []Profile `toml:"profile" in:"user" doc:"What agents get of your home directory and environment in a container, besides what is known of them."`
+
 	Sync  Sync  `toml:"sync" doc:"When and how changes cross."`
 	Undo  Undo  `toml:"undo" doc:"How long and how much of what was overwritten and deleted is kept."`
 	Guard Guard `toml:"guard" doc:"Files that tools of the machine execute by themselves: changes of them are held for your word."`
@@ -105,6 +107,13 @@ type Overlay struct {
 	Lock    []string `toml:"lock" as:"inside" doc:"Files that say what belongs in it; when they change, it is stale. Default: those that belong to a directory of its name."`
 	Scope   string   `toml:"scope" enum:"project session" doc:"Kept for the project, or gone with the session. Default: project."`
 	OnStale string   `toml:"on_stale" enum:"warn rerun fail" doc:"Tell and go on, seed it anew, or start nothing. Default: warn."`
+}
+
+// Profile adds to what an agent gets in a container.
+type Profile struct {
+	Name  string   `toml:"name" as:"agent" need:"yes" doc:"The agent: the base name of the command, or what --agent says."`
+	Files []string `toml:"files" as:"inside" doc:"Files that are copied to the agent's home in the container, relative to your home directory."`
+	Env   []string `toml:"env" doc:"Variables of your environment that are passed on where they are set."`
 }
 
 // Sync is when and how changes cross.

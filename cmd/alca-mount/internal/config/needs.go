@@ -14,9 +14,13 @@ type Need struct {
 	Key  string
 	At   Pos
 	Text string // what it does, for the user to judge
-	// Host tells that it matters only where the command is not in a container of its own.
+	// Host tells that it matters only where the command has something of the user's: on the machine itself, or in a
+	// container that an agent's login is brought to.
 	Host bool
 }
+
+// Launch is what the command is started in, and with what.
+type Launch struct{ Container, Profile bool }
 
 // Needs lists what the project's layer asks for, in the order of keys. It is empty for a project that only restricts.
 func (m *Merged) Needs() []Need {
@@ -107,6 +111,27 @@ func (m *Merged) needHost(add addNeed) {
 	}
 }
 
+// ProfileNeeds lists what in the project's layer reaches the settings and the login of an agent, where they are brought
+// to its container.
+func (m *Merged) ProfileNeeds() []Need {
+	var needs []Need
+	if m.project == nil {
+		return nil
+	}
+	add := func(key string, n *node, format string) {
+		needs = append(needs, Need{Key: key, At: n.key, Text: fmt.Sprintf(format, n.value)})
+	}
+	if n := m.project.at("image"); n != nil {
+		add("image", n, "brings your settings and login of the agent that you start to %v (--no-profile does not)")
+	}
+	for _, name := range []string{"up", "enter"} {
+		if n := m.project.at("commands", name); n != nil {
+			add("commands."+name, n, "runs a command beside your settings and login of the agent that you start (--no-profile does not): %v")
+		}
+	}
+	return needs
+}
+
 // isRoot reports whether a container's user is root by name or number.
 func isRoot(user string) bool {
 	name, _, _ := strings.Cut(user, ":")
@@ -147,8 +172,8 @@ func looseToStrict() []strictness {
 	}
 }
 
-// Matters reports whether a need matters to a command that runs in a container, or else on the machine itself.
-func (n Need) Matters(container bool) bool { return !n.Host || !container }
+// Matters reports whether a need matters to a command that is launched so.
+func (n Need) Matters(l Launch) bool { return !n.Host || !l.Container || l.Profile }
 
 // UserFile is where the user's configuration is: config.toml in dir/alca-mount, where dir is XDG_CONFIG_HOME or
 // ~/.config.

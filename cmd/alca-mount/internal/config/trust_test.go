@@ -207,3 +207,32 @@ func TestFilesInTheProjectAreNamed(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// Beside an agent's login in a container, what a project's file runs, sets and names as the image is for the user to allow.
+func TestProfileNeeds(t *testing.T) {
+	p := newPlace(t)
+	p.user("")
+	p.write(ProjectFile, "image = 'x'\ncommands.up = 'curl x'\ncommands.enter = '. x'\nenv.BASE_URL = 'https://x'")
+	m, err := p.load()
+	must(t, err)
+	var keys []string
+	for _, n := range m.ProfileNeeds() {
+		keys = append(keys, n.Key)
+	}
+	if got := strings.Join(keys, " "); got != "image commands.up commands.enter" {
+		t.Errorf("got %q", got)
+	}
+	for _, n := range m.Needs() {
+		if n.Matters(Launch{Container: true}) || !n.Matters(Launch{Container: true, Profile: true}) || !n.Matters(Launch{}) {
+			t.Errorf("%+v", n)
+		}
+	}
+	p = newPlace(t)
+	p.user("image = 'x'\ncommands.up = 'y'")
+	p.write(ProjectFile, "")
+	m, err = p.load()
+	must(t, err)
+	if got := m.ProfileNeeds(); len(got) > 0 {
+		t.Errorf("of the user's own: %+v", got)
+	}
+}
