@@ -40,7 +40,7 @@ func besieged(t *testing.T) *world {
 	abstract := fmt.Sprintf("alca-mount-test-%d", os.Getpid())
 	oracle(t, filepath.Join(runtime, "s"))
 	oracle(t, "@"+abstract)
-	w.env = append(w.env, "STATE="+w.state, "XDG_RUNTIME_DIR="+runtime, "ABSTRACT="+abstract, fmt.Sprintf("HOSTPID=%d", os.Getpid()))
+	w.env = append(w.env, "STATE="+w.state, "XDG_RUNTIME_DIR="+runtime, "ABSTRACT="+abstract, fmt.Sprintf("HOSTPID=%d", os.Getpid()), fmt.Sprintf("HIDDENINODE=%d", inode(t, filepath.Join(w.project, ".env"))))
 	write(t, filepath.Join(w.state, "alca-mount", "note"), secret) // as a kept version might hold one
 	w.tmux()
 	w.aliases()
@@ -117,13 +117,25 @@ func held(t *testing.T, out string, least int) {
 }
 
 func TestNamespaceHoldsAgainstAttacks(t *testing.T) {
-	w := besieged(t)
+	t.Run("own project", func(t *testing.T) { holds(t, besieged(t)) })
+	t.Run("a user's project", func(t *testing.T) {
+		root(t)
+		w := besieged(t)
+		w.tool(nil, "chown", "-R", "12345:12346", w.project)
+		holds(t, w)
+	})
+}
+
+func holds(t *testing.T, w *world) {
+	t.Helper()
 	w.copyTree(w.project, filepath.Join(w.dir, "was"))
-	r := w.run("-q", "--isolation", "namespace", "--agent", "sh", "--", "python3", filepath.Join(w.dir, "attack.py"))
+	events := filepath.Join(w.dir, "events")
+	r := w.run("-q", "--isolation", "namespace", "--agent", "sh", "--events", events, "--", "python3", filepath.Join(w.dir, "attack.py"))
 	if r.code != 0 {
 		t.Fatal(r)
 	}
 	held(t, r.stdout, 80)
+	claimed(t, enforced(t, events), r.stdout)
 	for _, name := range append(versions(), secret) {
 		if len(w.holding(name, w.project)) == 0 {
 			t.Errorf("%q is no longer in the project", name)
@@ -134,7 +146,13 @@ func TestNamespaceHoldsAgainstAttacks(t *testing.T) {
 // Without the namespace the same attempts do break through: the test would see it if they held no longer.
 func TestAttacksBreakThroughAPlainLaunch(t *testing.T) {
 	w := besieged(t)
-	r := w.run("-q", "--isolation", "none", "--agent", "sh", "--", "python3", filepath.Join(w.dir, "attack.py"))
+	events := filepath.Join(w.dir, "events")
+	r := w.run("-q", "--isolation", "none", "--agent", "sh", "--events", events, "--", "python3", filepath.Join(w.dir, "attack.py"))
+	for _, claim := range enforced(t, events) {
+		if attempts(claim) != nil {
+			t.Errorf("a plain launch claims %q", claim)
+		}
+	}
 	for _, want := range []string{
 		"BROKE by its path: ", "BROKE through the mirror's path: ", "BROKE through a bind alias: ", "BROKE through an alias of a directory in it: ",
 		"BROKE through an overlay with it below: ", "BROKE through an alias of the state: ", "BROKE by an abstract socket: ",

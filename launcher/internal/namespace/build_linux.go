@@ -21,6 +21,7 @@ type builder struct {
 	mirror *os.File // handles from before their paths are covered
 	shown  *os.File
 	binds  []*os.File // of Binds, in their order
+	lent   []*os.File // mounts to be used in place of those of mirror and binds; none: the paths
 	facts  Facts
 	built  *place // what later changes are made on
 }
@@ -42,10 +43,27 @@ func (b *builder) build() (err error) {
 	if b.mounts, err = parseMounts(string(text)); err != nil {
 		return err
 	}
-	if b.mirror, err = openPath(b.Mirror); err != nil {
+	if err := b.openSources(); err != nil {
 		return err
 	}
 	if b.shown, err = openPath(b.Shown); err != nil {
+		return err
+	}
+	for _, step := range []func() error{b.devices, b.processes, b.coverSecrets, b.hideSockets, b.ownSSH, b.loopback, b.showMirror, b.protect} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return b.verify()
+}
+
+// openSources takes hold of the mirror and of what is bound over it, before their paths are covered.
+func (b *builder) openSources() (err error) {
+	if len(b.lent) > 0 {
+		b.mirror, b.binds = b.lent[0], b.lent[1:]
+		return nil
+	}
+	if b.mirror, err = openPath(b.Mirror); err != nil {
 		return err
 	}
 	for _, m := range b.Binds {
@@ -55,12 +73,18 @@ func (b *builder) build() (err error) {
 		}
 		b.binds = append(b.binds, source)
 	}
-	for _, step := range []func() error{b.devices, b.processes, b.coverSecrets, b.hideSockets, b.ownSSH, b.loopback, b.showMirror, b.protect} {
-		if err := step(); err != nil {
-			return err
-		}
+	return nil
+}
+
+// place mounts a source.
+func (b *builder) place(source *os.File, to string) error {
+	if len(b.lent) == 0 {
+		return bind(procPath(source), to)
 	}
-	return b.verify()
+	if err := unix.MoveMount(int(source.Fd()), "", unix.AT_FDCWD, to, unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS); err != nil {
+		return fmt.Errorf("mount %s on %s: %w", source.Name(), to, err)
+	}
+	return nil
 }
 
 func openPath(p string) (*os.File, error) {
@@ -118,8 +142,8 @@ func (b *builder) processes() error {
 			}
 		}
 	}
-	if !b.root {
-		return nil
+	if err := b.kernel(); err != nil || !b.root {
+		return err
 	}
 	// Root may write here without any capability, and the kernel runs what some of it names.
 	for _, p := range []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"} {
@@ -132,7 +156,20 @@ func (b *builder) processes() error {
 			return err
 		}
 	}
-	return readOnly("/sys", true)
+	return nil
+}
+
+// kernel makes the kernel's settings in /sys unchangeable, with the control groups: a user's own can freeze and kill what
+// runs in them, and that is more than CMD. A control group file system of CMD's own is not to be had either.
+func (b *builder) kernel() error {
+	err := os.WriteFile("/proc/sys/user/max_cgroup_namespaces", []byte("0"), 0)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forbid control group namespaces: %w", err)
+	}
+	if err := readOnly("/sys", true); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // readOnly remounts a path so that nobody writes through it.
@@ -332,7 +369,7 @@ func (b *builder) showMirror() error {
 	if err := os.MkdirAll(b.Project, 0o700); err != nil { // in a place that is hidden by itself
 		return err
 	}
-	if err := bind(procPath(b.mirror), b.Project); err != nil {
+	if err := b.place(b.mirror, b.Project); err != nil {
 		return err
 	}
 	project, err := openPath(b.Project)
@@ -341,7 +378,7 @@ func (b *builder) showMirror() error {
 	}
 	b.built = &place{project: project, shown: b.shown}
 	for i, m := range b.Binds {
-		if err := bindOver(b.binds[i], project, string(m.Path)); err != nil {
+		if err := b.bindOver(b.binds[i], project, string(m.Path)); err != nil {
 			return err
 		}
 	}
@@ -349,14 +386,14 @@ func (b *builder) showMirror() error {
 }
 
 // bindOver mounts a directory on one of the project's, to which no link leads.
-func bindOver(source, project *os.File, p string) error {
+func (b *builder) bindOver(source, project *os.File, p string) error {
 	fd, err := unix.Openat2(int(project.Fd()), p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | unix.O_DIRECTORY, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
 	if err != nil {
 		return fmt.Errorf("open %s: %w", p, err)
 	}
 	target := os.NewFile(uintptr(fd), p)
 	defer target.Close()
-	return bind(procPath(source), procPath(target))
+	return b.place(source, procPath(target))
 }
 
 // protect mounts what is read-only over itself.

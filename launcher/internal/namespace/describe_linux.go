@@ -15,6 +15,7 @@ func (b *builder) describe() Facts {
 		"read-only: by the kernel",
 		"processes: own pid and ipc namespace, no capabilities, no new privileges",
 		"devices: none that hold files",
+		"control groups and settings of devices: not to be written",
 		"sockets: /run/user/" + strconv.Itoa(os.Getuid()) + ", tmux, screen, X11 and container engines hidden",
 	}
 	if landlockABI() >= abiScopes {

@@ -58,7 +58,7 @@ type initial struct {
 func (in *initial) obey(m message, files []*os.File) (done bool) {
 	switch m.Op {
 	case "build":
-		in.answer(in.build(files))
+		in.answer(in.build(files, m.Left))
 	case "terminal":
 		in.terminal()
 	case "start":
@@ -96,14 +96,14 @@ func (in *initial) say(m message, files ...*os.File) {
 	_ = in.link.send(m, files...) // a launcher that is gone ends us at the next receive
 }
 
-func (in *initial) build(files []*os.File) (message, error) {
-	if len(files) == 0 {
+func (in *initial) build(files []*os.File, lent int) (message, error) {
+	if len(files) != 1+lent {
 		return message{}, errors.New("no setup")
 	}
 	if err := unpack(files[0], &in.setup); err != nil {
 		return message{}, err
 	}
-	b := &builder{Options: in.Options, root: os.Getuid() == 0, user: user{uid: os.Getuid(), home: in.Home, env: in.Env}}
+	b := &builder{Options: in.Options, lent: files[1:], root: os.Getuid() == 0, user: user{uid: os.Getuid(), home: in.Home, env: in.Env}}
 	if err := b.build(); err != nil {
 		return message{}, err
 	}

@@ -37,9 +37,17 @@ func (n *Namespace) Build(ctx context.Context, o Options) (Facts, error) {
 		return Facts{}, errors.Join(err, n.Close())
 	}
 	defer conf.Close()
+	files := []*os.File{conf}
+	defer func() { closeAll(files[1:]) }()
 	n.shown = o.Shown
+	if n.lent, err = lender(o.Mirror); err == nil && n.lent != (lent{}) {
+		files, err = n.lent.trees(files, o)
+	}
+	if err != nil {
+		return Facts{}, errors.Join(err, n.Close())
+	}
 	stop := context.AfterFunc(ctx, n.hangUp)
-	answer, _, err := n.ask(message{Op: "build"}, conf)
+	answer, _, err := n.ask(message{Op: "build", Left: len(files) - 1}, files...)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -51,13 +59,6 @@ func (n *Namespace) Build(ctx context.Context, o Options) (Facts, error) {
 
 // fit refuses what would not work inside.
 func fit(o Options) error {
-	var st unix.Stat_t
-	if err := unix.Stat(o.Mirror, &st); err != nil {
-		return fmt.Errorf("look at %s: %w", o.Mirror, err)
-	}
-	if os.Getuid() == 0 && st.Uid != 0 {
-		return fmt.Errorf("root has no power over others' files in a namespace, and the project belongs to user %d: start alca-mount as that user", st.Uid)
-	}
 	if o.ConfineWrites && landlockABI() < abiTruncate {
 		return fmt.Errorf("confine writes: this kernel's Landlock is too old, or off (6.2 has it): %w", errors.ErrUnsupported)
 	}
@@ -115,7 +116,7 @@ func cloneAttr(noNetwork bool) (*syscall.SysProcAttr, error) {
 	if os.Getuid() != 0 {
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}}
-		attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP}
+		attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP, unix.CAP_SYS_RESOURCE}
 		return attr, nil
 	}
 	var err error

@@ -34,6 +34,7 @@ type Namespace struct {
 	closed   error
 	versions int // of Show, so far
 	shown    string
+	lent     lent
 }
 
 type answer struct {
@@ -192,7 +193,7 @@ func (n *Namespace) Show(p safety.RelPath, version *os.File) error {
 		return n.lost(io.EOF)
 	default:
 	}
-	if err := copyVersion(filepath.Join(n.shown, name), version); err != nil {
+	if err := copyVersion(filepath.Join(n.shown, name), version, n.lent.owner); err != nil {
 		return err
 	}
 	// The version keeps its name as long as the namespace lasts: nothing can be mounted on a file without one, and what is

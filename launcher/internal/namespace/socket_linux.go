@@ -51,9 +51,12 @@ func (l link) send(m message, files ...*os.File) error {
 	}
 }
 
+// maxFiles is how many may come with a message: the kernel's limit.
+const maxFiles = 253
+
 // receive returns io.EOF when the other end is gone.
 func (l link) receive() (message, []*os.File, error) {
-	data, rights := make([]byte, maxPacket), make([]byte, unix.CmsgSpace(8*4))
+	data, rights := make([]byte, maxPacket), make([]byte, unix.CmsgSpace(maxFiles*4))
 	var n, rn int
 	for {
 		var err error

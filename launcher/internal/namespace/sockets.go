@@ -55,7 +55,8 @@ func refuges(u user) []refuge {
 			refuge{path: path.Join(u.home, ".docker/desktop")}, refuge{path: path.Join(u.home, ".colima")}, refuge{path: path.Join(u.home, ".rd")})
 	}
 	if u.uid == 0 { // root's word on the system bus starts services
-		list = append(list, refuge{path: "/run/dbus/system_bus_socket"}, refuge{path: "/run/systemd"})
+		list = append(list, refuge{path: "/run/dbus/system_bus_socket"}, refuge{path: "/run/systemd"},
+			refuge{path: "/run/udev/control"}, refuge{path: "/run/initctl"})
 	}
 	return list
 }

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyVersion makes to a copy of a file, with its owner, time and mode but for the write bits.
-func copyVersion(to string, version *os.File) error {
+// copyVersion makes to a copy of a file, with the owner that it is to be seen with, its time and mode but for the write bits.
+func copyVersion(to string, version *os.File, owner func(uid, gid int) (int, int)) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(version.Fd()), &st); err != nil {
 		return err
@@ -23,7 +23,7 @@ func copyVersion(to string, version *os.File) error {
 		return fmt.Errorf("copy to %s: %w", to, err)
 	}
 	if os.Getuid() == 0 {
-		if err := out.Chown(int(st.Uid), int(st.Gid)); err != nil {
+		if err := out.Chown(owner(int(st.Uid), int(st.Gid))); err != nil {
 			return err
 		}
 	}

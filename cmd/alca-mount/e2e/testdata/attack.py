@@ -1,6 +1,6 @@
 # Tries, from inside a namespace launch, to read what is hidden and to write what is read-only.
 # Prints a line for each attempt: "held NAME", or "BROKE NAME: how".
-import ctypes, os, signal, socket, subprocess, sys
+import ctypes, os, signal, socket, struct, subprocess, sys
 
 P = os.environ["ALCA_MOUNT_PROJECT"]
 SECRET = "SECRET-7f3a" + "9c"  # apart, so that this file is no find
@@ -55,7 +55,63 @@ def alias(i):
     return lambda: walk(where) if where else None
 
 
+def handles():
+    """Opens the hidden file by its inode, with the powers of a nested user namespace. Run as a program of its own."""
+    uid = os.getuid()
+    if libc.unshare(0x10020000) == 0:
+        try:
+            open("/proc/self/uid_map", "w").write("0 %d 1" % uid)
+        except OSError:
+            pass
+    inode = int(os.environ["HIDDENINODE"])
+    handle = ctypes.create_string_buffer(struct.pack("IiII", 8, 1, inode, 0), 200)
+    top = P
+    while True:
+        fd = libc.open_by_handle_at(os.open(top, os.O_RDONLY), handle, 0)
+        if fd >= 0:
+            print(os.read(fd, 1000))
+        if top == "/":
+            return
+        top = os.path.dirname(top)
+
+
+def moved():
+    os.rename(P, P + "-away")
+    os.rename(P + "-away", P)
+    return "it can be moved"
+
+
+def groups():
+    if os.statvfs("/sys").f_flag & 1 == 0:
+        return "/sys can be written"
+    for dir, dirs, files in os.walk("/sys/fs/cgroup"):
+        for name in files:
+            try:
+                os.close(os.open(os.path.join(dir, name), os.O_WRONLY))
+                return os.path.join(dir, name)
+            except OSError:
+                pass
+        if dir.count("/") > 5:
+            del dirs[:]
+    r = subprocess.run(["unshare", "-UrmC", "mount", "-t", "cgroup2", "none", "/mnt"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return "a file system of them can be mounted" if r.returncode == 0 else None
+
+
+def shared():
+    """A segment of memory that the test made outside."""
+    n = len(open("/proc/sysvipc/shm").readlines()) - 1
+    return "%d segments" % n if n else None
+
+
 hidden = {
+    "by its inode": lambda: found(subprocess.run([sys.executable, __file__, "handles"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout),
+    "by moving the project": moved,
+    "by control groups": groups,
+    "by watching all files": lambda: libc.fanotify_init(4, 0) >= 0 and "a group" or None,
+    "by shared memory": shared,
+    "by devices of memory and programs": lambda: [n for n in ("mem", "kmem", "port", "kmsg", "loop-control", "loop0", "fuse", "mapper", "uinput", "vcs", "vhost-vsock", "mqueue") if os.path.exists("/dev/" + n)] or None,
+    "through init's mapped files": lambda: os.listdir("/proc/1/map_files"),
+    "through a nested overlay": lambda: shell("mkdir -p /tmp/over.$$ && unshare -Urm sh -c \"mount -t overlay o -o lowerdir='%s':/etc /tmp/over.$$ && cat '/tmp/over.$$/%s/.env'\"; rmdir /tmp/over.$$" % (os.path.dirname(P), os.path.basename(P))),
     "by its path": lambda: read(P + "/.env"),
     "in the whole project": lambda: walk(P),
     "through the mirror's path": lambda: walk(os.environ["STATE"]),
@@ -195,6 +251,9 @@ def ring():
                 print("BROKE %s: %s: %s" % (file, name, e))
 
 
+if "handles" in sys.argv:
+    handles()
+    sys.exit()
 ring()
 if "live" in sys.argv:  # again after each change that the user makes: one line on stdin for each
     print("== done", flush=True)
