@@ -139,19 +139,25 @@ func (s *Syncer) watch(ctx context.Context, live LiveOptions) error {
 	if debounce == 0 {
 		debounce = 20 * time.Millisecond
 	}
+	var errs [2]error
+	var both sync.WaitGroup
 	for side, root := range [...]*safety.Root{s.m.Project, s.m.Root} {
 		opts := watch.Options{Backend: watch.Backend(live.Watcher), Root: root, Debounce: debounce, Watch: s.rules.watchedInMirror}
 		if mirror.Side(side) == mirror.ProjectSide {
 			opts.Watch, opts.Moved = s.rules.watched, func(from, to safety.RelPath) { s.hidden.renamed(root, s.rules.now(), from, to) }
 		}
-		w, err := watch.New(ctx, opts)
-		if err != nil {
-			return fmt.Errorf("watch the %s: %w", mirror.Side(side), err)
-		}
-		s.watchers[side] = w
-		if err := w.AddTree(ctx, safety.Top); err != nil {
-			return fmt.Errorf("watch the %s: %w", mirror.Side(side), err)
-		}
+		both.Go(func() { errs[side] = s.watchSide(ctx, mirror.Side(side), opts) })
+	}
+	both.Wait()
+	return errors.Join(errs[:]...)
+}
+
+func (s *Syncer) watchSide(ctx context.Context, side mirror.Side, opts watch.Options) (err error) {
+	if s.watchers[side], err = watch.New(ctx, opts); err == nil {
+		err = s.watchers[side].AddTree(ctx, safety.Top)
+	}
+	if err != nil {
+		return fmt.Errorf("watch the %s: %w", side, err)
 	}
 	return nil
 }

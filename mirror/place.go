@@ -78,7 +78,7 @@ func describeDir(d *safety.Dir) (safety.Info, []safety.Dirent, error) {
 	if err != nil {
 		return info, nil, err
 	}
-	names, err := d.List()
+	names, err := d.ReadDir()
 	return info, names, err
 }
 

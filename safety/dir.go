@@ -40,24 +40,15 @@ func (d *Dir) ReadDir() ([]Dirent, error) {
 	return list, nil
 }
 
-// List is ReadDir by the Dir's own descriptor, for the one who opened it and lists it alone.
-func (d *Dir) List() ([]Dirent, error) {
-	if d.pathOnly {
-		return d.ReadDir()
-	}
-	var list []Dirent
-	err := d.use(func(fd int) (err error) {
-		list, err = d.sys.readDir(OpDirRead, fd, d.name)
-		return err
-	})
-	sortDirents(list)
-	return list, explain("list", d.name, err)
-}
-
-// readable calls do with a descriptor of the directory that nobody else reads from: a directory's position belongs to
-// the descriptor.
+// readable calls do with a descriptor of the directory that nobody else reads from meanwhile: a directory's position
+// belongs to the descriptor.
 func (d *Dir) readable(do func(fd int) error) error {
 	return d.use(func(fd int) error {
+		if !d.pathOnly {
+			d.listing.Lock()
+			defer d.listing.Unlock()
+			return do(fd)
+		}
 		own, _, err := d.sys.openListable(OpDirOpen, fd, ".")
 		if err != nil {
 			return err

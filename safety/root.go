@@ -31,6 +31,7 @@ type Dir struct {
 
 	mu       sync.RWMutex // held for reading during each call: a closed descriptor's number may soon mean another directory
 	fd       int          // -1 once closed
+	listing  sync.Mutex   // held while somebody lists by fd
 	pathOnly bool         // opened without the permission to list
 }
 
@@ -139,12 +140,15 @@ func (r *Root) OpenDir(p RelPath) (*Dir, error) {
 	if p == Top {
 		return r.openTop()
 	}
+	if _, err := ParseRelPath(string(p)); err != nil {
+		return nil, fmt.Errorf("open directory %q: %w", p, ErrBadPath)
+	}
 	var d *Dir
-	err := r.at("open directory", p, func(dirfd int, name string) (err error) {
-		d, err = openDirAt(r.sys, dirfd, name, string(p))
+	err := r.top.use(func(fd int) (err error) {
+		d, err = openDirAt(r.sys, fd, string(p), string(p))
 		return err
 	})
-	return d, err
+	return d, explain("open directory", string(p), err)
 }
 
 func (r *Root) openTop() (*Dir, error) {
@@ -160,8 +164,8 @@ func (r *Root) openTop() (*Dir, error) {
 	return d, nil
 }
 
-func openDirAt(s *sys, dirfd int, name, full string) (*Dir, error) {
-	fd, pathOnly, err := s.openDir(OpDirOpen, dirfd, name)
+func openDirAt(s *sys, dirfd int, path, full string) (*Dir, error) {
+	fd, pathOnly, err := s.openDir(OpDirOpen, dirfd, path)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ const (
 	pinFlags = unix.O_RDONLY | unix.O_SYMLINK | unix.O_NONBLOCK | unix.O_NOCTTY
 )
 
-func openBeneath(dirfd int, path string) (int, error) { return -1, unix.ENOSYS }
+func openBeneath(dirfd int, path string, flags uint64) (int, error) { return -1, unix.ENOSYS }
 
 func (s *sys) findLacks(rootfd int) { s.noOpenat2, s.noTmpfile = true, true }
 

@@ -17,9 +17,9 @@ const (
 // RESOLVE_NO_XDEV is not among them: a bind-mounted subdirectory is part of the project.
 const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 
-// openBeneath opens the directory at path as a place, in one call.
-func openBeneath(dirfd int, path string) (fd int, err error) {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: beneath}
+// openBeneath opens the directory at path, in one call.
+func openBeneath(dirfd int, path string, flags uint64) (fd int, err error) {
+	how := unix.OpenHow{Flags: flags | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: beneath}
 	err = retry(func() error {
 		fd, err = unix.Openat2(dirfd, path, &how)
 		return err
@@ -29,7 +29,7 @@ func openBeneath(dirfd int, path string) (fd int, err error) {
 
 // findLacks notes what the kernel does not have, or a seccomp filter refuses.
 func (s *sys) findLacks(rootfd int) {
-	fd, err := openBeneath(rootfd, ".")
+	fd, err := openBeneath(rootfd, ".", oPath)
 	if err != nil {
 		s.noOpenat2 = true
 		return

@@ -51,6 +51,9 @@ func (s *sys) openListable(op Op, dirfd int, name string) (fd int, pathOnly bool
 
 // openDir opens the directory at the path below dirfd without following any link, for reading if that is permitted.
 func (s *sys) openDir(op Op, dirfd int, path string) (fd int, pathOnly bool, err error) {
+	if !s.noOpenat2 && len(path) <= maxPathArg {
+		return s.openDirAtOnce(op, dirfd, path)
+	}
 	parent, name, done, err := s.step(op, dirfd, path)
 	if err != nil {
 		return -1, false, err
@@ -58,6 +61,20 @@ func (s *sys) openDir(op Op, dirfd int, path string) (fd int, pathOnly bool, err
 	defer done()
 	fd, pathOnly, err = s.openListable(op, parent, name)
 	return fd, pathOnly, s.linkOrNotDir(parent, name, err)
+}
+
+// openDirAtOnce is openDir where one call does it: the flags that let none of the directories above be a link hold for
+// the last name too.
+func (s *sys) openDirAtOnce(op Op, dirfd int, path string) (fd int, pathOnly bool, err error) {
+	if err := s.may(op, path); err != nil {
+		return -1, false, err
+	}
+	fd, err = openBeneath(dirfd, path, unix.O_RDONLY)
+	if err == unix.EACCES && oPath != 0 {
+		fd, err = openBeneath(dirfd, path, oPath)
+		return fd, true, err
+	}
+	return fd, false, err
 }
 
 // step opens the directory that holds the last element of path.
@@ -80,7 +97,7 @@ func (s *sys) openPlace(op Op, dirfd int, path string) (int, error) {
 	}
 	next := s.walkBeneath
 	if !s.noOpenat2 {
-		next = openBeneath
+		next = func(dirfd int, path string) (int, error) { return openBeneath(dirfd, path, oPath) }
 	}
 	at := dirfd
 	for {
