@@ -86,3 +86,43 @@ func TestPlotIsXML(t *testing.T) {
 		}
 	}
 }
+
+func TestReportTakesThePlaceOfTheOneBefore(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "page.md")
+	page := "# Page\n\n" + reportBegins + "\n\nold\n\n" + reportEnds + "\n\nbelow\n"
+	if err := os.WriteFile(file, []byte(page), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, plot := range []string{"<svg/>", ""} { // the second time the plot of the first stays
+		if err := updateDocument(file, "new\n", plot); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(file)
+		want := "# Page\n\n" + reportBegins + "\n\nnew\n\n![Time and memory against the number of files](page.svg)\n\n" + reportEnds + "\n\nbelow\n"
+		if err != nil || string(got) != want {
+			t.Errorf("%v, %q, want %q", err, got, want)
+		}
+	}
+}
+
+func TestDocumentWithoutAPlaceForTheReportIsLeftAlone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "page.md")
+	for _, page := range []string{"# Page\n", reportEnds + "\n" + reportBegins + "\n"} {
+		if err := os.WriteFile(file, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		err := updateDocument(file, "new\n", "")
+		if got, readErr := os.ReadFile(file); err == nil || readErr != nil || string(got) != page {
+			t.Errorf("%v, %v, %q, want %q as it was and an error", err, readErr, got, page)
+		}
+		if _, err := parse([]string{"-doc", file}); err == nil {
+			t.Error("it is measured for half an hour before anybody says that there is no place for it")
+		}
+	}
+}
+
+func TestTheProjectsPageHasAPlaceForTheReport(t *testing.T) {
+	if _, err := parse([]string{"-doc", filepath.Join("..", "docs", "performance.md")}); err != nil {
+		t.Error(err)
+	}
+}

@@ -2,6 +2,7 @@
 //
 //	go run ./bench                      # all of it, about half an hour as root on a quiet machine
 //	go run ./bench -only start -disks tmpfs -trees T1
+//	go run ./bench -doc docs/performance.md
 //
 // Candidates work on the same generated trees in one run, one after the other within each round, so that what else the
 // machine does meets all of them. Figures are medians; what counts are the ratios.
@@ -55,6 +56,7 @@ type settings struct {
 	dir    string
 	out    string
 	plot   string
+	doc    string
 }
 
 func parse(args []string) (settings, error) {
@@ -70,10 +72,18 @@ func parse(args []string) (settings, error) {
 	f.StringVar(&s.dir, "dir", "", "where loop files and trees go (default: the temporary directory)")
 	f.StringVar(&s.out, "o", "", "write the tables to this `FILE` as markdown (default: standard output)")
 	f.StringVar(&s.plot, "plot", "", "write the plot of time against the number of files to this SVG `FILE`")
+	f.StringVar(&s.doc, "doc", "", "put the tables between the marks in this markdown `FILE`, in the place of those that are there, and the plot beside it")
 	if err := f.Parse(args); err != nil {
 		return s, err
 	}
 	s.only, s.disks, s.trees = strings.Split(only, ","), strings.Split(disks, ","), strings.Split(trees, ",")
+	if s.doc != "" { // before half an hour of measuring
+		if data, err := os.ReadFile(s.doc); err != nil {
+			return s, fmt.Errorf("-doc: %w", err)
+		} else if _, err := withReport(string(data), ""); err != nil {
+			return s, fmt.Errorf("-doc %s: %w", s.doc, err)
+		}
+	}
 	if s.rounds < 1 {
 		return s, fmt.Errorf("-rounds %d: expected 1 or more", s.rounds)
 	}

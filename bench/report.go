@@ -10,29 +10,39 @@ import (
 	"time"
 )
 
-// report writes the tables, and the plot where one is asked for.
+// report writes the tables to where they were asked for, and the plot.
 func (b *bench) report() error {
-	out := io.Writer(os.Stdout)
-	if b.out != "" {
-		f, err := os.Create(b.out)
-		if err != nil {
+	text, plot := b.tables(), ""
+	if len(b.scaled) > 0 {
+		plot = plotOf(b.scaled)
+	}
+	if plot != "" && b.plot != "" {
+		if err := os.WriteFile(b.plot, []byte(plot), 0o644); err != nil {
 			return err
 		}
-		defer f.Close()
-		out = f
 	}
-	fmt.Fprintf(out, "%s/%s, %d CPUs, %d rounds, medians.\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), b.rounds)
-	for len(b.results) > 0 {
-		what := b.results[0].what
+	if b.doc != "" {
+		return updateDocument(b.doc, text, plot)
+	}
+	if b.out != "" {
+		return os.WriteFile(b.out, []byte(text), 0o644)
+	}
+	_, err := os.Stdout.WriteString(text)
+	return err
+}
+
+// tables is all that was measured, as markdown.
+func (b *bench) tables() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s/%s, %d CPUs, %d rounds, medians.\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), b.rounds)
+	for left := b.results; len(left) > 0; {
+		what := left[0].what
 		var of []result
-		b.results, of = split(b.results, what)
-		writeTable(out, what, of)
+		left, of = split(left, what)
+		writeTable(&out, what, of)
 	}
-	writePoints(out, b.scaled)
-	if b.plot == "" || len(b.scaled) == 0 {
-		return nil
-	}
-	return os.WriteFile(b.plot, []byte(plotOf(b.scaled)), 0o644)
+	writePoints(&out, b.scaled)
+	return out.String()
 }
 
 func split(all []result, what string) (rest, of []result) {
