@@ -195,8 +195,22 @@ func TestNamespaceTerminal(t *testing.T) {
 
 	typed("clear; "+binary+" -q --isolation namespace -- sh -c 'stty raw -echo; kill -9 $$'; echo 'en'ded $?", "Enter")
 	shows("ended 137")
-	typed("clear; stty -a | grep -c ' icanon'", "Enter")
-	shows("1\n")
+	cooked := func() {
+		t.Helper()
+		typed("clear; stty -a | grep -o ' icanon.* echo '", "Enter")
+		shows(" icanon")
+	}
+	cooked()
+
+	// Nobody can clean up after a kill -9 of our own: the program goes with its namespace, and the shell has its terminal.
+	mark := fmt.Sprint(200000 + os.Getpid())
+	typed("clear; "+binary+" -q --isolation namespace -- sh -c 'stty raw -echo; echo pre\"\"pared; exec sleep "+mark+"'; echo 'en'ded $?", "Enter")
+	shows("prepared")
+	ours := strings.Fields(w.tool(nil, "pgrep", "-f", "^"+binary+" .*exec sleep "+mark))
+	w.tool(nil, "kill", append([]string{"-9"}, ours...)...)
+	shows("ended 137")
+	cooked()
+	w.until("the end of the program", func() bool { return w.tool([]int{0, 1}, "pgrep", "-f", "^sleep "+mark+"$") == "" })
 }
 
 // TestNamespaceStartsFast allows much more than what is meant, because the machine may be busy.
