@@ -158,6 +158,35 @@ func TestNamespaceOfRootOnAUsersProject(t *testing.T) {
 	}
 }
 
+// What appears outside while CMD runs is covered too, a moment later: sockets, folders of the sync's own, another directory
+// at the project's path.
+func TestNamespaceCoversWhatComesLater(t *testing.T) {
+	w := confined(t, "a=1", ".agentignore=.env", ".env="+secret)
+	runtime, staging := filepath.Join(w.dir, "later/run"), fmt.Sprintf("%s/.alca-mount-%d", w.dir, os.Getuid())
+	w.env = append(w.env, "XDG_RUNTIME_DIR="+runtime, "STAGING="+staging)
+	write(t, filepath.Join(w.dir, "look.sh"), `
+echo ready > "$TOOLS/ready"
+until [ -e "$TOOLS/go" ]; do sleep 0.01; done
+for p in "$XDG_RUNTIME_DIR/s" "$STAGING/version" "$ALCA_MOUNT_PROJECT/.env"; do
+	n=0
+	while [ -e "$p" ] && [ $n -lt 1000 ]; do sleep 0.01; n=$((n+1)); done
+	[ -e "$p" ] && echo "BROKE $p"
+done
+[ -d "$XDG_RUNTIME_DIR" ] && [ -d "$STAGING" ] && cat "$ALCA_MOUNT_PROJECT/a"
+`)
+	run := w.start("-q", "--isolation", "namespace", "--sync", "exit", "--", "sh", filepath.Join(w.dir, "look.sh"))
+	w.until("CMD", func() bool { _, err := os.Lstat(filepath.Join(w.dir, "ready")); return err == nil })
+	must(t, os.MkdirAll(runtime, 0o700))
+	oracle(t, filepath.Join(runtime, "s"))
+	write(t, filepath.Join(staging, "version"), secret)
+	must(t, os.Rename(w.project, w.project+"-old"))
+	w.copyTree(w.project+"-old", w.project)
+	write(t, filepath.Join(w.dir, "go"), "")
+	if r := run.wait(); r.stdout != "1\n" {
+		t.Errorf("want the mirror's file alone: %v", r)
+	}
+}
+
 // An ordinary user's namespace knows that user alone, and ssh reads no settings of somebody unknown.
 func TestNamespaceLetsSSHReadItsSettings(t *testing.T) {
 	if os.Getuid() == 0 {

@@ -15,15 +15,16 @@ import (
 // builder makes the mounts, from inside the new namespaces and before any process of CMD is there.
 type builder struct {
 	Options
-	user   user
-	root   bool // CMD is root of this machine or container
-	mounts []mount
-	mirror *os.File // handles from before their paths are covered
-	shown  *os.File
-	binds  []*os.File // of Binds, in their order
-	lent   []*os.File // mounts to be used in place of those of mirror and binds; none: the paths
-	facts  Facts
-	built  *place // what later changes are made on
+	user    user
+	root    bool // CMD is root of this machine or container
+	mounts  []mount
+	mirror  *os.File // handles from before their paths are covered
+	shown   *os.File
+	binds   []*os.File // of Binds, in their order
+	lent    []*os.File // mounts to be used in place of those of mirror and binds; none: the paths
+	secrets []string   // what is covered because it shows what is hidden
+	facts   Facts
+	built   *place // what later changes are made on
 }
 
 // place is the finished mounts, as init holds them.
@@ -49,7 +50,7 @@ func (b *builder) build() (err error) {
 	if b.shown, err = openPath(b.Shown); err != nil {
 		return err
 	}
-	for _, step := range []func() error{b.devices, b.processes, b.coverSecrets, b.hideSockets, b.ownSSH, b.loopback, b.showMirror, b.protect} {
+	for _, step := range []func() error{b.devices, b.processes, b.coverSecrets, b.hideSockets, b.ownSSH, b.loopback, b.showMirror, b.protect, b.guard} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -219,7 +220,8 @@ func (b *builder) coverSecrets() error {
 	if err != nil {
 		return err
 	}
-	for _, p := range paths {
+	b.secrets = paths
+	for _, p := range append(stagingPlaces(b.Project), paths...) {
 		if err := cover(p); err != nil {
 			return err
 		}
@@ -267,6 +269,11 @@ func (b *builder) hideSockets() error {
 		}
 	}
 	return nil
+}
+
+// lets reports whether a place is not the guard's: the project, or a socket that is allowed, lies in it.
+func (b *builder) lets(p string) bool {
+	return within(p, b.Project) || slices.ContainsFunc(b.AllowSockets, func(s string) bool { return within(p, resolve(s)) || within(p, s) })
 }
 
 // places are the real paths of refuges that are there, sorted.
