@@ -40,6 +40,22 @@ func GuardedDefault() []Rule {
 type Guard struct {
 	paths layer
 	links layer // paths at which anything but a directory could lead to a guarded one
+	also  *Guard
+}
+
+// Rules are the patterns that the guard was made of; of one that is the stricter of two, those of the first.
+func (g *Guard) Rules() []Rule { return g.paths.rules }
+
+// StricterGuard guards what either of two does.
+func StricterGuard(a, b *Guard) *Guard {
+	if a == nil {
+		return b
+	}
+	both := *a
+	if b != nil {
+		both.also = StricterGuard(a.also, b)
+	}
+	return &both
 }
 
 // NewGuard makes a guard of patterns in gitignore syntax, in the order in which they apply: the last that matches
@@ -86,7 +102,7 @@ func (g *Guard) Guards(rel string, isDir bool) (Rule, bool) {
 	if i, _ := g.paths.list.Decide(name, isDir); i != gitignore.None && !g.paths.list[i].Negated() {
 		return g.paths.rules[i], true
 	}
-	return Rule{}, false
+	return g.also.Guards(rel, isDir)
 }
 
 // GuardsLink is Guards for a symbolic link at rel: it also holds where the link leads on to a guarded path.
@@ -98,7 +114,7 @@ func (g *Guard) GuardsLink(rel string) (Rule, bool) {
 	if i, _ := g.links.list.Decide(name, false); i != gitignore.None {
 		return g.links.rules[i], true
 	}
-	return Rule{}, false
+	return g.also.GuardsLink(rel)
 }
 
 // loosest is the form of a path in which file systems that tell least apart see it: folded, and without the trailing

@@ -57,3 +57,18 @@ func TestGuardedPatternsAddAndTakeAway(t *testing.T) {
 	}
 	expectGuards(t, nil, false, ".envrc", ".envrc@")
 }
+
+func TestStricterGuardGuardsWhatEitherDoes(t *testing.T) {
+	a, b, c := newGuard(t, "a", "both", "!later"), newGuard(t, "b", "both", "later"), newGuard(t, "c")
+	g := StricterGuard(StricterGuard(a, b), c)
+	expectGuards(t, g, true, "a", "b", "c", "both", "later")
+	expectGuards(t, g, false, "d")
+	for _, link := range []string{"a", "b", "c"} {
+		if _, ok := g.GuardsLink(link); !ok {
+			t.Errorf("a link at %s passes", link)
+		}
+	}
+	if StricterGuard(nil, b) != b || len(StricterGuard(b, nil).Rules()) != len(b.Rules()) {
+		t.Error("none and one are not the one")
+	}
+}

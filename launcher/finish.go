@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/launcher/internal/plain"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
@@ -19,14 +20,35 @@ import (
 func Running(session string) ([]int, error) { return plain.Marked("ALCA_MOUNT_SESSION=" + session) }
 
 // Finish ends a session whose launch died, as the launch itself would have: it settles what was cut short, syncs for the
-// last time, sets aside what may not cross, and removes the mirror, or keeps it: that was asked for, or had to be. Of the options Events,
-// AfterSync and the Allow… count. The caller has the session's lock, which is given up with the mirror.
+// last time, sets aside what may not cross, and removes the mirror, or keeps it: that was asked for, or had to be, or
+// changes wait in it for the user's word, since the launch was one that brings nothing home unasked. Of the options Events,
+// AfterSync, Guarded and the Allow… count. The caller has the session's lock, which is given up with the mirror.
 func Finish(ctx context.Context, m *mirror.Mirror, opts Options) (Result, error) {
 	opts.Sync, opts.ShutdownContext, opts.Keep = SyncExit, ctx, m.Session.Keep
 	l := &launch{opts: opts, project: m.Session.Project, session: m.Session, mirror: m}
 	err := takeOverlaysOut(ctx, m)
+	if NeedsWord(m.Session) {
+		l.opts.Sync = SyncReview
+		settled, serr := autosync.Settle(m, l.syncOptions())
+		l.res.Changes.Recovered = settled.Recovered
+		err = errors.Join(err, serr)
+	}
 	err = errors.Join(err, l.end())
 	return l.result(0), err
+}
+
+// NeedsWord reports whether nothing of a session's mirror comes home but by the user's word: it waits already, or its
+// launch, under SyncReview or SyncOff, died.
+func NeedsWord(s *mirror.Session) bool {
+	return s.Waiting || s.EndedBadly() && (s.Sync == string(SyncReview) || s.Sync == string(SyncOff))
+}
+
+// guardRules are the patterns of a guard, as a session's record keeps them.
+func guardRules(g *dotfiles.Guard) []dotfiles.Rule {
+	if g == nil {
+		return dotfiles.GuardedDefault()
+	}
+	return g.Rules()
 }
 
 // Abandon ends a session whose launch died and brings nothing home: calls that were cut short in the project are

@@ -79,6 +79,7 @@ func (l *launch) takeUp(ctx context.Context, s *mirror.Session) error {
 		return err
 	}
 	l.opts.Keep = true // it was kept on purpose: until rm
+	s.Sync, s.Guarded = string(l.opts.Sync), guardRules(l.opts.Guarded)
 	s.State, s.Kept, s.Keep, s.Ended, s.Command = mirror.SessionReady, false, true, time.Time{}, l.opts.Command
 	if err := s.Save(); err != nil {
 		return err

@@ -40,6 +40,8 @@ type Record struct {
 	Enforced   []string        `json:"enforced,omitempty"`  // what the launch enforced
 	Stores     [2]string       `json:"stores,omitempty"`    // where displaced files are, by Side
 	Waiting    bool            `json:"waiting,omitempty"`   // kept by --sync review: changes wait for the user's word
+	Sync       string          `json:"sync,omitempty"`      // of a launch: how changes cross
+	Guarded    []dotfiles.Rule `json:"guarded,omitempty"`   // of a launch: the patterns of what waits for the user's word; nil: none are stored
 	Boot       string          `json:"boot,omitempty"`      // the boot since which the mirror was written to and not synced to the disk
 	LastAlive  time.Time       `json:"last_alive,omitzero"` // after a power cut: when the machine ran last, as far as the mirror shows
 	Undoes     string          `json:"undoes,omitempty"`    // of an undo, which is a session without a mirror: the session that it undid

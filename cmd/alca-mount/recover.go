@@ -142,10 +142,12 @@ type jsonRecovery struct {
 	changes autosync.Changes
 	why     string // there is nothing to bring home
 	partly  bool
+
+	needsWord bool // nothing comes home unasked
 }
 
 func (a *app) recoverOne(ctx context.Context, flags *recoverFlags, s *mirror.Session) jsonRecovery {
-	row := jsonRecovery{jsonSession: sessionJSON(s), why: whyNoWork(s)}
+	row := jsonRecovery{jsonSession: sessionJSON(s), why: whyNoWork(s), needsWord: launcher.NeedsWord(s)}
 	err := a.recoverInto(ctx, flags, s, &row)
 	if err != nil {
 		row.Error = oneLine(err.Error())
@@ -288,7 +290,11 @@ func recoveryLines(r jsonRecovery) []string {
 	if r.Holds == nil {
 		return append(out, r.why+"; alca-mount recover "+r.Session+" --apply finishes that")
 	}
-	out = append(out, fmt.Sprintf("would bring home: %d changed, %d deleted", len(r.changes.ToProject), len(r.changes.Deleted)))
+	would := "would bring home"
+	if r.needsWord {
+		would = "would keep for your word (diff, apply, discard)"
+	}
+	out = append(out, fmt.Sprintf("%s: %d changed, %d deleted", would, len(r.changes.ToProject), len(r.changes.Deleted)))
 	list := func(head string, items []string) {
 		if len(items) == 0 {
 			return

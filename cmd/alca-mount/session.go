@@ -126,6 +126,9 @@ func (a *app) attachSettled(ctx context.Context, s *mirror.Session) (*mirror.Mir
 	if err != nil {
 		return nil, nil, err
 	}
+	if guard, err = stricterGuard(s, guard); err != nil {
+		return nil, nil, err
+	}
 	policy, err := sessionPolicy(s, conf)
 	if err != nil {
 		return nil, nil, fmt.Errorf("rules: %w", err)

@@ -61,6 +61,9 @@ func (a *app) sync(ctx context.Context, flags *syncFlags, spec string, paths []s
 		return err
 	}
 	defer m.Close()
+	if err := refuseWaiting(ctx, m, guard); err != nil && !flags.dryRun {
+		return err
+	}
 	changes, err := a.once(ctx, m, autosync.Options{
 		Deletes: flags.deletes, Paths: only, OnlyToProject: true, DryRun: flags.dryRun,
 		AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Guarded: guard,

@@ -59,6 +59,9 @@ func (a *app) watch(ctx context.Context, flags *watchFlags, spec string) error {
 		return err
 	}
 	defer m.Close()
+	if err := refuseWaiting(ctx, m, guard); err != nil {
+		return err
+	}
 	if err := a.settleDoubts(ctx, m, autosync.Options{Deletes: true, AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Guarded: guard}); err != nil {
 		return err
 	}
