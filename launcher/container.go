@@ -22,9 +22,6 @@ type Container struct {
 
 	Up    string // shell command, run in the container once before CMD, in Workdir; its failure ends the launch
 	Enter string // shell text in whose shell CMD is then executed, e.g. `. ./env.sh`
-
-	// ConfigDigest identifies further settings that a container which stays was made with; another digest is drift.
-	ConfigDigest string
 }
 
 // DefaultWorkdir is where the project is in a container.

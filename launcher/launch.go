@@ -85,7 +85,12 @@ type launch struct {
 // prepare checks all that can be checked before anything is made.
 func prepare(opts Options) (*launch, error) {
 	l := &launch{opts: opts, policy: opts.Policy, state: opts.State}
-	if len(opts.Command) == 0 {
+	if opts.Stay != nil {
+		if err := opts.Stay.check(opts); err != nil {
+			return nil, err
+		}
+		l.opts.Command = []string{"alca-mount", "up"} // for the record
+	} else if len(opts.Command) == 0 {
 		return nil, errors.New("no command to run")
 	}
 	if err := supported(opts); err != nil {

@@ -48,6 +48,7 @@ type Options struct {
 
 	Profile   *Profile   // of the agent that CMD is, for a container; nil: it gets nothing of the user's home directory
 	Container *Container // nil: none is configured; needed for IsolationContainer
+	Stay      *Stay      // with Container, in place of Command; nil: the container ends with Command
 	Isolation Isolation  // "": none
 
 	// Of a namespace; asked for with no isolation, or where there is no namespace, they are an error.

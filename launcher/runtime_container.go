@@ -259,8 +259,14 @@ func (r *containerRuntime) run(ctx context.Context, spec plain.Spec) (plain.Exit
 	if streams.Stderr == nil {
 		streams.Stderr = os.Stderr
 	}
-	exit, err := container.Run(ctx, r.engine, container.Spec{
-		Settings: r.settings(), Command: r.opts.command(spec.Argv), Entrypoint: r.opts.entrypoint(), Env: r.env(spec.Dir), Dir: spec.Dir,
+	run := func(ctx context.Context, s container.Spec) (container.Exit, error) {
+		return container.Run(ctx, r.engine, s)
+	}
+	if r.l.opts.Stay != nil {
+		run = r.stays
+	}
+	exit, err := run(ctx, container.Spec{
+		Settings: r.settings(), Command: r.opts.command(spec.Argv), Entrypoint: r.opts.entrypoint(), Env: containerEnv(r.l.session.ID, r.l.project, r.profileEnv(), r.l.opts.Env, spec.Dir), Dir: spec.Dir,
 		Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr, Grace: spec.Grace, Signals: spec.Signals,
 	})
 	return plain.Exit{Code: exit.Code, Killed: exit.Killed}, err
@@ -277,21 +283,28 @@ func (r *containerRuntime) labels() map[string]string {
 	return map[string]string{labelSession: r.l.session.ID, labelState: stateLabel(r.l.state), labelProject: r.l.project}
 }
 
-// env is what the container gets besides the image's own.
-func (r *containerRuntime) env(dir string) []string {
+// profileEnv is what an agent's profile sets and passes on.
+func (r *containerRuntime) profileEnv() map[string]string {
+	if r.profile == nil {
+		return nil
+	}
+	vars := map[string]string{"HOME": homeTarget}
+	for _, name := range r.profile.Env {
+		vars[name] = os.Getenv(name)
+	}
+	return vars
+}
+
+// containerEnv is what a container, or a command in it, gets besides the image's own, own first. settings are K=V, or K passed on.
+func containerEnv(session, project string, own map[string]string, settings []string, dir string) []string {
 	vars := map[string]string{}
 	for _, kv := range os.Environ() {
 		if k, v, _ := strings.Cut(kv, "="); ownPassedOn(k) {
 			vars[k] = v
 		}
 	}
-	if r.profile != nil {
-		vars["HOME"] = homeTarget
-		for _, name := range r.profile.Env {
-			vars[name] = os.Getenv(name)
-		}
-	}
-	for _, setting := range r.l.opts.Env {
+	maps.Copy(vars, own)
+	for _, setting := range settings {
 		k, v, isSet := strings.Cut(setting, "=")
 		if !isSet {
 			if v, isSet = os.LookupEnv(k); !isSet {
@@ -300,7 +313,7 @@ func (r *containerRuntime) env(dir string) []string {
 		}
 		vars[k] = v
 	}
-	vars["ALCA_MOUNT"], vars["ALCA_MOUNT_SESSION"], vars["ALCA_MOUNT_PROJECT"], vars["PWD"] = "1", r.l.session.ID, r.l.project, dir
+	vars["ALCA_MOUNT"], vars["ALCA_MOUNT_SESSION"], vars["ALCA_MOUNT_PROJECT"], vars["PWD"] = "1", session, project, dir
 	var out []string
 	for _, k := range slices.Sorted(maps.Keys(vars)) {
 		out = append(out, k+"="+vars[k])

@@ -111,7 +111,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.discardCommand(), a.undoCommand(), a.rmCommand(), a.recoverCommand(), a.lsCommand(),
 		a.explainCommand(), a.initCommand(), a.doctorCommand(), a.configCommand(), a.allowCommand(), a.versionCommand(), a.completionCommand(), a.manCommand(),
 		a.orphansCommand(), a.pruneCommand(), a.statusCommand(),
-		a.buildCommand(), a.snapshotCommand(), a.overlaysCommand(),
+		a.buildCommand(), a.snapshotCommand(), a.overlaysCommand(), a.upCommand(), a.execCommand(), a.downCommand(),
 	)
 	return root
 }

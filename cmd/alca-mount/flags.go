@@ -155,6 +155,8 @@ type runFlags struct {
 	noProfile   bool
 	live        liveFlags
 
+	stay *launcher.Stay // of up
+
 	build     bool // nothing comes home but
 	artifacts []safety.RelPath
 

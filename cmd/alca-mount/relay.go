@@ -19,10 +19,15 @@ type relay struct {
 }
 
 // startRelay subscribes to signals. The context ends when one stops the build; its cause then says with which code to exit.
-func startRelay(parent context.Context) (*relay, context.Context) {
+// A command of ours in a container that stays is only told to end: the other signals are for us.
+func startRelay(parent context.Context, ending bool) (*relay, context.Context) {
 	ctx, cancel := context.WithCancelCause(parent)
 	r := &relay{in: make(chan os.Signal, 64), out: make(chan os.Signal, 64), done: make(chan struct{}), cancel: cancel}
-	signal.Notify(r.in, unignored(passedOn())...)
+	which := passedOn()
+	if ending {
+		which = stopping()
+	}
+	signal.Notify(r.in, unignored(which)...)
 	go r.pass()
 	return r, ctx
 }

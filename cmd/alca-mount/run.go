@@ -57,7 +57,7 @@ func commandOf(c *cobra.Command, args []string, optional bool) ([]string, error)
 	}
 	if dash > 0 {
 		if c.HasParent() {
-			return nil, fmt.Errorf("run: unexpected %q before --; the command stands behind it: alca-mount run [flags] -- CMD [ARG…]", args[0])
+			return nil, fmt.Errorf("%[1]s: unexpected %[2]q before --; the command stands behind it: alca-mount %[1]s [flags] -- CMD [ARG…]", c.Name(), args[0])
 		}
 		return nil, unknownCommand(c, args[0])
 	}
@@ -81,9 +81,9 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 	bar := newProgress(o)
 	opts.Progress, opts.Pulling = bar.show, bar.pulling
 	opts.Events = events.event
-	signals, ctx := startRelay(ctx)
+	signals, ctx := startRelay(ctx, flags.stay != nil)
 	defer signals.stop()
-	opts.Signals = signals.out
+	opts.Signals, opts.Stay = signals.out, flags.stay
 	tellSecrets := func() {}
 	if !flags.noPreflight {
 		tellSecrets = a.secretsLater(ctx, opts.Project, opts.Policy, opts.State)

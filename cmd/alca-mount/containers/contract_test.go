@@ -61,6 +61,8 @@ func contract(t *testing.T, e *engine) {
 		{"profile", profile},
 		{"configuration", configuration},
 		{"killed", killed},
+		{"stays", stays},
+		{"stays and is killed", staysKilled},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, e) })
 	}
@@ -131,10 +133,15 @@ func signals(t *testing.T, e *engine) {
 	p.want("got", "term")
 }
 
-// terminal drives a terminal of its own: its size, a change of it, keys, and Ctrl-C.
 func terminal(t *testing.T, e *engine) {
 	p := newProject(t, e, "a=1")
-	cmd := p.am(p.args(busyboxImage, `until [ -s size ]; do usleep 10000; stty size >size; done; trap 'stty size >size2' WINCH; trap 'echo int; exit 5' INT; read line; echo "got $line"; while :; do sleep .1; done`, "-q", "--sync", "live")...)
+	drive(t, p, p.am(p.args(busyboxImage, terminalScript, "-q", "--sync", "live")...))
+}
+
+const terminalScript = `until [ -s size ]; do usleep 10000; stty size >size; done; trap 'stty size >size2' WINCH; trap 'echo int; exit 5' INT; read line; echo "got $line"; while :; do sleep .1; done`
+
+// drive gives a command a terminal of its own: its size, a change of it, keys, and Ctrl-C.
+func drive(t *testing.T, p *project, cmd *exec.Cmd) {
 	cmd.SysProcAttr = withTerminal(cmd.SysProcAttr)
 	master, err := pty.StartWithAttrs(cmd, &pty.Winsize{Rows: 33, Cols: 111}, cmd.SysProcAttr)
 	if err != nil {

@@ -204,6 +204,7 @@ func podmanFor(t *testing.T, u *user.User) *engine {
 		if out, err := e.command("podman", "system", "reset", "--force").CombinedOutput(); err != nil {
 			t.Logf("podman system reset: %v\n%s", err, out)
 		}
+		endMonitors(dir)
 		if pid, err := os.ReadFile(dir + "/xdg/libpod/tmp/pause.pid"); err == nil {
 			_ = syscall.Kill(number(strings.TrimSpace(string(pid))), syscall.SIGKILL)
 		}
@@ -214,10 +215,21 @@ func podmanFor(t *testing.T, u *user.User) *engine {
 // endServices ends the services of launches that were killed, which would end by themselves half a minute later and write to
 // their storage then: processes that listen in our own directory.
 func endServices(dir string) {
+	endAll(func(line []byte) bool { return bytes.Contains(line, []byte("unix://"+dir+"/alca-mount-podman-")) })
+}
+
+// endMonitors ends the monitors of commands that were run in containers: Podman keeps each for five minutes.
+func endMonitors(dir string) {
+	endAll(func(line []byte) bool {
+		return bytes.Contains(line, []byte("conmon")) && bytes.Contains(line, []byte(dir+"/"))
+	})
+}
+
+// endAll ends the processes of our own whose command line fits.
+func endAll(fits func(line []byte) bool) {
 	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range procs {
-		line, err := os.ReadFile(file)
-		if err == nil && bytes.Contains(line, []byte("unix://"+dir+"/alca-mount-podman-")) {
+		if line, err := os.ReadFile(file); err == nil && fits(line) {
 			_ = syscall.Kill(number(filepath.Base(filepath.Dir(file))), syscall.SIGKILL)
 		}
 	}
