@@ -1,6 +1,7 @@
 package autosync
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -71,13 +72,12 @@ func (r *liveRules) unseenInMirror() []safety.RelPath {
 
 // rulesChanged lets the project's rules of now hide more. What they hide less waits for the next session: the agent may
 // have made something of its own at such a path meanwhile. Rules that can't be read change nothing.
-func (s *Syncer) rulesChanged() {
-	now, err := s.m.RulesNow()
+func (s *Syncer) rulesChanged(ctx context.Context) {
+	policy, err := s.rulesNow(ctx)
 	if err != nil {
 		s.e.emit(RulesChanged, "", 0, "they can't be used, and those of before hold: "+err.Error(), "")
 		return
 	}
-	policy := dotfiles.Stricter(s.rules.start, now)
 	s.rules.policy.Store(policy)
 	s.m.Policy = policy
 	s.e.emit(RulesChanged, "", 0, "what they hide from now on is taken out of the mirror; what they show again comes with the next session", "")

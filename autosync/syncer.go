@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/alca-mount/alca-mount/autosync/internal/watch"
-	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
@@ -31,6 +30,7 @@ type Syncer struct {
 	deleted  *deletions
 	hidden   *hiddenInodes
 	rules    *liveRules
+	configs  *configs
 	guarded  map[safety.RelPath]bool                   // guarded entries that the agent made
 	away     map[safety.RelPath]bool                   // of the mirror: may have been moved to where nothing is watched
 	endsDue  time.Time                                 // when the journal is written to again that could not be; zero: it could
@@ -85,8 +85,11 @@ type scanned struct {
 
 // LiveOptions are what Start takes besides Options. The zero value is the default.
 type LiveOptions struct {
-	Watcher      string         // "auto", "inotify", "notify"; "": auto
-	Debounce     time.Duration  // repeats of one path within it are looked at together; 0: 20 ms
+	Watcher  string        // "auto", "inotify", "notify"; "": auto
+	Debounce time.Duration // repeats of one path within it are looked at together; 0: 20 ms
+	// Configured reads rules that stand elsewhere than in the project's rule files. It is called at the start, and in the
+	// loop whenever one of their files may have changed; they count where they hide more. Nil: there are none.
+	Configured   func() (Configured, error)
 	ScanInterval *time.Duration // between full reconciles; 0 pointed to: none; nil: by their cost, at most 30 minutes
 }
 
@@ -104,7 +107,7 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 		return nil, err
 	}
 	s := &Syncer{
-		m: m, e: e, queue: newQueue(), deleted: newDeletions(m.Base), hidden: newHiddenInodes(), rules: newLiveRules(m.Policy), away: map[safety.RelPath]bool{}, guarded: map[safety.RelPath]bool{},
+		m: m, e: e, queue: newQueue(), deleted: newDeletions(m.Base), hidden: newHiddenInodes(), rules: newLiveRules(m.Policy), configs: newConfigs(live.Configured), away: map[safety.RelPath]bool{}, guarded: map[safety.RelPath]bool{},
 		barred:   map[safety.RelPath]PathNote{},
 		standing: map[EventType]map[safety.RelPath]PathNote{Refused: {}, Held: {}, Orphan: {}}, feeds: feeds,
 		ready: make(chan struct{}), done: make(chan struct{}), stuck: make(chan struct{}), asks: make(chan ask), scans: make(chan scanned, 1),
@@ -113,6 +116,7 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 		return nil, errors.Join(err, e.close())
 	}
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx)) // ends by Stop, so that what is under way is synced
+	s.startConfigured(ctx)
 	if err := s.watch(ctx, live); err != nil {
 		return nil, errors.Join(err, s.closeWatchers(), e.close())
 	}
@@ -163,6 +167,7 @@ func (s *Syncer) watchSide(ctx context.Context, side mirror.Side, opts watch.Opt
 }
 
 func (s *Syncer) closeWatchers() error {
+	s.configs.close()
 	var errs []error
 	for _, w := range s.watchers {
 		if w != nil {
@@ -186,7 +191,7 @@ func (s *Syncer) loop(ctx context.Context, pace *pace) {
 		case <-ctx.Done():
 			return
 		case hints := <-s.watchers[mirror.ProjectSide].Hints():
-			s.takeProject(hints)
+			s.takeProject(ctx, hints)
 		case hints := <-s.watchers[mirror.MirrorSide].Hints():
 			s.takeMirror(hints)
 		case <-s.watchers[mirror.ProjectSide].HealthChanges():
@@ -197,6 +202,8 @@ func (s *Syncer) loop(ctx context.Context, pace *pace) {
 			s.scanDone(ctx, found, pace)
 		case a := <-s.asks:
 			s.answer(ctx, a)
+		case <-s.configs.moved:
+			s.rulesChanged(ctx)
 		case <-woken:
 			pace.hurry(time.Now())
 		case <-timer.C:
@@ -256,14 +263,14 @@ func (s *Syncer) wait(pace *pace) time.Duration {
 }
 
 // takeProject takes in hints of the project. What is hidden is remembered and not looked at any further.
-func (s *Syncer) takeProject(hints []watch.Hint) {
+func (s *Syncer) takeProject(ctx context.Context, hints []watch.Hint) {
 	now := time.Now()
 	changed := false
 	for _, h := range hints {
-		changed = changed || dotfiles.IsRuleFile(string(h.Path), s.m.Session.Agent)
+		changed = changed || s.isRules(h.Path)
 	}
 	if changed {
-		s.rulesChanged()
+		s.rulesChanged(ctx)
 	}
 	var hidden []safety.RelPath
 	for _, h := range hints {

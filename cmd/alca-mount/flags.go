@@ -191,8 +191,8 @@ func (l *liveFlags) check(f *pflag.FlagSet) error {
 	return nil
 }
 
-func (l *liveFlags) options() autosync.LiveOptions {
-	out := autosync.LiveOptions{Watcher: l.watcher.value, Debounce: max(l.debounce, time.Nanosecond)}
+func (l *liveFlags) options(project string) autosync.LiveOptions {
+	out := autosync.LiveOptions{Configured: configured(project), Watcher: l.watcher.value, Debounce: max(l.debounce, time.Nanosecond)}
 	if l.given {
 		out.ScanInterval = &l.interval
 	}

@@ -177,7 +177,7 @@ func (a *app) launchOptions(ctx context.Context, flags *runFlags, command []stri
 		Overlays: overlays, AutoOverlays: auto, OverlaysOf: flags.overlaysOf(policy, command),
 		Artifacts:  flags.artifacts,
 		Sync:       launcher.Sync(flags.sync.value),
-		Live:       flags.live.options(),
+		Live:       flags.live.options(where.project),
 		Population: flags.populationMode(), Git: flags.gitMode(), GitHiddenHistory: flags.hiddenHistory, GitDepth: flags.gitDepth, Links: flags.linksMode(),
 		State: state, Name: flags.name, Keep: flags.keep, Grace: max(flags.grace, time.Nanosecond),
 		AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Guarded: guard,

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/cmd/alca-mount/internal/config"
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/launcher"
@@ -19,14 +21,9 @@ import (
 
 // loadConfig reads what .alca.toml and the user's file say for a project (real path).
 func (a *app) loadConfig(project string) (*config.Merged, error) {
-	home, _ := mirror.Home() // without one, ~ is an error where it is used
-	user, err := config.UserFile(home, os.LookupEnv)
+	opts, err := configOptions(project)
 	if err != nil {
 		return nil, err
-	}
-	opts := config.Options{Project: project, User: user, Home: home, Getenv: os.LookupEnv}
-	if state, err := mirror.DefaultStateDir(); err == nil {
-		opts.State = state.Path()
 	}
 	m, err := config.Load(opts)
 	if err != nil {
@@ -36,6 +33,41 @@ func (a *app) loadConfig(project string) (*config.Merged, error) {
 		a.out().more("configuration: %s (%s)", show(f.Shown), f.Layer)
 	}
 	return m, nil
+}
+
+func configOptions(project string) (config.Options, error) {
+	home, _ := mirror.Home() // without one, ~ is an error where it is used
+	user, err := config.UserFile(home, os.LookupEnv)
+	if err != nil {
+		return config.Options{}, err
+	}
+	opts := config.Options{Project: project, User: user, Home: home, Getenv: os.LookupEnv}
+	if state, err := mirror.DefaultStateDir(); err == nil {
+		opts.State = state.Path()
+	}
+	return opts, nil
+}
+
+// configured reads a project's configured rules for live sync, whenever one of their files changes.
+func configured(project string) func() (autosync.Configured, error) {
+	return func() (autosync.Configured, error) {
+		opts, err := configOptions(project)
+		if err != nil {
+			return autosync.Configured{}, err
+		}
+		m, err := config.Load(opts)
+		if err != nil {
+			return autosync.Configured{}, err
+		}
+		out := autosync.Configured{Rules: addConfigured(dotfiles.Rules{}, m), Files: []string{filepath.Join(project, config.ProjectFile)}}
+		if opts.User != "" {
+			out.Files = append(out.Files, opts.User)
+		}
+		for _, f := range m.Files {
+			out.Files = append(out.Files, f.Path)
+		}
+		return out, nil
+	}
 }
 
 // settle reads the configuration of the project that we stand in and gives the flags that were not given its values.

@@ -70,7 +70,7 @@ func (a *app) watch(ctx context.Context, flags *watchFlags, spec string) error {
 		return err
 	}
 	defer events.Close()
-	syncer, err := autosync.Start(ctx, m, autosync.Options{AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Guarded: guard, Events: events.event}, flags.live.options())
+	syncer, err := autosync.Start(ctx, m, autosync.Options{AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Guarded: guard, Events: events.event}, flags.live.options(s.Project))
 	if err != nil {
 		return err
 	}
