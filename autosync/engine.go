@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/alca-mount/alca-mount/autosync/internal/journal"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
@@ -257,13 +259,13 @@ func (e *engine) run(ctx context.Context, pl plan) error {
 	if err := e.putAll(ctx, pl.put); err != nil {
 		return err
 	}
-	return e.each(ctx, pl.remove, e.remove)
+	return e.removeAll(ctx, pl.remove)
 }
 
 // groupEnds and groupTime bound how many ends of calls wait for one sync of their directories, and how long they do
-// while there is work.
+// while there is work. A burst changes names in the same directories again and again.
 const (
-	groupEnds = 64
+	groupEnds = 1024
 	groupTime = time.Second
 )
 
@@ -409,18 +411,31 @@ func (e *engine) dirTime(s step) int64 {
 
 // syncDirs makes the names in the project's changed directories durable.
 func (e *engine) syncDirs() error {
-	var errs []error
+	var dirs []sidePath
 	for d := range e.dirty {
-		if d.side != mirror.ProjectSide {
-			delete(e.dirty, d)
-			continue
-		}
-		err := e.m.Project.Sync(d.path)
-		if err != nil && !isAbsent(err) && !errors.Is(err, safety.ErrChanged) && !errors.Is(err, syscall.ENOTDIR) { // else it is gone since
-			errs = append(errs, err)
+		if d.side == mirror.ProjectSide {
+			dirs = append(dirs, d)
 			continue
 		}
 		delete(e.dirty, d)
+	}
+	errs := make([]error, len(dirs))
+	var g errgroup.Group
+	g.SetLimit(syncsAtOnce)
+	for i, d := range dirs {
+		g.Go(func() error {
+			errs[i] = e.m.Project.Sync(d.path)
+			return nil
+		})
+	}
+	_ = g.Wait() // each has its own
+	for i, d := range dirs {
+		if isAbsent(errs[i]) || errors.Is(errs[i], safety.ErrChanged) || errors.Is(errs[i], syscall.ENOTDIR) { // it is gone since
+			errs[i] = nil
+		}
+		if errs[i] == nil {
+			delete(e.dirty, d)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -1,7 +1,6 @@
 package autosync
 
 import (
-	"errors"
 	"slices"
 	"time"
 
@@ -59,7 +58,7 @@ func (s *Syncer) tellFailed(v *view, notes []PathNote) {
 // endCalls writes what became of a pass's calls. What can't be written now, on a full disk, say, is tried again also
 // when nothing else happens: until then a crash would leave it to recovery.
 func (s *Syncer) endCalls() {
-	if err := errors.Join(s.e.relock(), s.e.endCalls()); err != nil { // or a directory went meanwhile
+	if err := s.e.endCalls(); err != nil {
 		s.e.tellFailing(PathNote{Path: ofJournal, Why: err.Error()})
 		s.endsDue = time.Now().Add(retryMax)
 		return

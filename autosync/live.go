@@ -44,9 +44,12 @@ func delayOf(lk look, action Action, besideHiddenFile bool) time.Duration {
 
 // work does what is due, pass by pass.
 func (s *Syncer) work(ctx context.Context) {
-	for {
+	for passes := 0; ; passes++ {
 		due := s.queue.take(time.Now(), passSize)
 		if len(due) == 0 || s.halted != nil {
+			if passes > 0 {
+				s.endCalls() // together, for those of a storm change names in the same directories; see also endIfDue
+			}
 			return
 		}
 		if err := s.pass(ctx, due); err != nil {
@@ -91,7 +94,9 @@ func (s *Syncer) pass(ctx context.Context, due []waiting) error {
 	s.retry(s.e.changes.Failed[failed:], waits, s.failedMost())
 	s.tellFailed(v, s.e.changes.Failed[failed:])
 	s.e.settleLateWriters(false)
-	s.endCalls()
+	if err := s.e.relock(); err != nil { // of a directory that went meanwhile, say
+		s.e.tellFailing(PathNote{Why: err.Error()})
+	}
 	return err
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"runtime"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
@@ -15,8 +14,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// batchSize is how many files share one sync of the journal.
-const batchSize = 64
+const (
+	batchSize   = 64 // how many files share one sync of the journal
+	syncsAtOnce = 32 // files and directories on their way to the disk: those of a moment share a commit of its file system
+)
 
 // putAll makes directories, then files and links in batches: a batch is staged in parallel, announced by one durable
 // write of the journal, and placed.
@@ -79,7 +80,7 @@ func (e *engine) putBatch(ctx context.Context, steps []step) (unannounced, err e
 	staged := make([]*pending, len(steps))
 	errs := make([]error, len(steps))
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(4 * runtime.GOMAXPROCS(0)) // staging waits for the disk most of the time
+	g.SetLimit(syncsAtOnce) // staging waits for the disk most of the time
 	for i, s := range steps {
 		seq := e.nextSeq()
 		g.Go(func() error {

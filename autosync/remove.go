@@ -1,6 +1,7 @@
 package autosync
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,10 +32,75 @@ func (e *engine) clear(s step) error {
 	return nil
 }
 
-// remove removes what is gone on the other side.
-func (e *engine) remove(s step) error {
+// removeAll removes what is gone on the other side, while both roots are what they were. Files are announced in batches.
+func (e *engine) removeAll(ctx context.Context, steps []step) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	if err := e.verify(); err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(steps, batchSize) {
+		seqs, err := e.announceRemovals(batch)
+		if err != nil {
+			for _, s := range batch {
+				e.fail(s.path, err)
+			}
+			continue
+		}
+		for i, s := range batch {
+			if err = ctx.Err(); err != nil {
+				e.noneOf(seqs[i:])
+				return err
+			}
+			if err := e.remove(s, seqs[i]); err != nil {
+				e.fail(s.path, err)
+			}
+		}
+	}
+	return nil
+}
+
+// announceRemovals writes the intents of a batch's files, and returns their numbers: 0 for directories, which announce
+// themselves.
+func (e *engine) announceRemovals(steps []step) ([]uint64, error) {
+	seqs := make([]uint64, len(steps))
+	var intents []record
+	durable := false
+	for i, s := range steps {
+		if s.from.Kind == safety.Directory {
+			continue
+		}
+		r := e.removal(s)
+		seqs[i] = r.Seq
+		intents = append(intents, r)
+		durable = durable || s.side == mirror.ProjectSide
+	}
+	if len(intents) == 0 {
+		return seqs, nil
+	}
+	return seqs, e.intend(durable, intents...)
+}
+
+// removal is the intent to remove a file.
+func (e *engine) removal(s step) record {
+	stamp := mirror.StampOf(e.tree(s.side).Get(s.path).Info)
+	return record{Seq: e.nextSeq(), Op: opDelete, Side: s.side, Path: []byte(s.path), Keep: s.keep, Expect: &stamp}
+}
+
+// noneOf notes that nothing came of intents.
+func (e *engine) noneOf(seqs []uint64) {
+	for _, seq := range seqs {
+		if seq != 0 {
+			e.none(seq)
+		}
+	}
+}
+
+// remove removes what is gone on the other side; a file's intent has the number seq.
+func (e *engine) remove(s step, seq uint64) error {
 	if s.from.Kind != safety.Directory {
-		return e.removeFile(s)
+		return e.deleteFile(s, seq)
 	}
 	err := e.removeDir(s)
 	if err != nil && isNotEmpty(err) {
@@ -56,13 +122,17 @@ func (e *engine) failedBelow(dir safety.RelPath) bool {
 }
 
 func (e *engine) removeFile(s step) error {
-	e.unlock(s.side, s.path.Dir())
-	expect := e.tree(s.side).Get(s.path).Info
-	stamp := mirror.StampOf(expect)
-	seq := e.nextSeq()
-	if err := e.intend(s.side == mirror.ProjectSide, record{Seq: seq, Op: opDelete, Side: s.side, Path: []byte(s.path), Keep: s.keep, Expect: &stamp}); err != nil {
+	r := e.removal(s)
+	if err := e.intend(s.side == mirror.ProjectSide, r); err != nil {
 		return err
 	}
+	return e.deleteFile(s, r.Seq)
+}
+
+// deleteFile moves a file into the store, which was announced.
+func (e *engine) deleteFile(s step, seq uint64) error {
+	e.unlock(s.side, s.path.Dir())
+	expect := e.tree(s.side).Get(s.path).Info
 	e.dirWas = e.dirTime(s)
 	displaced, err := e.stores[s.side].Delete(seq, s.path, expect)
 	if err != nil {
