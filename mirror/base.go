@@ -43,6 +43,19 @@ func (b *Base) at(n uint32) *Entry { return &b.chunks[n/chunkLen][n%chunkLen] }
 func (b *Base) Put(p safety.RelPath, e Entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.put(p, e)
+}
+
+// putAll is Put for each.
+func (b *Base) putAll(entries []basedEntry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range entries {
+		b.put(e.path, e.Entry)
+	}
+}
+
+func (b *Base) put(p safety.RelPath, e Entry) {
 	n, ok := b.index[p]
 	switch {
 	case e.State.Absent() && !ok:

@@ -21,6 +21,7 @@ const chunkFiles = 256
 type builder struct {
 	view   view // of the project
 	to     *safety.Root
+	base   *Base
 	copier *safety.Copier
 	owner  owner
 	parts  []buildPart
@@ -33,7 +34,7 @@ type builder struct {
 
 func newBuilder(v view, m *Mirror) *builder {
 	return &builder{
-		view: v, to: m.Root, copier: m.Root.Copier(), owner: newOwner(),
+		view: v, to: m.Root, base: m.Base, copier: m.Root.Copier(), owner: newOwner(),
 		parts: make([]buildPart, workersOr(m.Options.Workers)), progress: progress{call: m.Options.Progress},
 	}
 }
@@ -48,7 +49,7 @@ type buildJob struct {
 
 // buildPart is what one worker made.
 type buildPart struct {
-	entries  []basedEntry
+	entries  []basedEntry // of the job that it is at
 	places   []*place
 	skipped  []Skipped
 	built    Built
@@ -94,6 +95,9 @@ func (b *builder) do(ctx context.Context, part *buildPart, job buildJob, push fu
 			return err
 		}
 	}
+	b.base.putAll(part.entries) // now: a million of them would be in memory twice
+	clear(part.entries)
+	part.entries = part.entries[:0]
 	return b.done(w.job.at)
 }
 
@@ -223,8 +227,8 @@ func (b *builder) stamp(i safety.Info) Stamp {
 	return StampOf(i)
 }
 
-// collect puts together what the workers made of files and links.
-func (b *builder) collect(base *Base) Built {
+// collect puts together what the workers made.
+func (b *builder) collect() Built {
 	var out Built
 	var by [safety.ReadWrite + 1]int64
 	for _, part := range b.parts {
@@ -237,9 +241,6 @@ func (b *builder) collect(base *Base) Built {
 		out.Skipped = append(out.Skipped, part.skipped...)
 		for m, n := range part.copiedBy {
 			by[m] += n
-		}
-		for _, e := range part.entries {
-			base.Put(e.path, e.Entry)
 		}
 	}
 	for m, n := range by {

@@ -224,7 +224,7 @@ func (m *Mirror) build(ctx context.Context) error {
 	}
 	built := time.Now()
 	population := m.Built.Population
-	m.Built = b.collect(m.Base)
+	m.Built = b.collect()
 	m.Built.Population = population
 	if err := m.addOwn(ctx); err != nil {
 		return err
@@ -232,7 +232,7 @@ func (m *Mirror) build(ctx context.Context) error {
 	if err := m.bringOrphans(ctx); err != nil {
 		return err
 	}
-	if m.Built.Dirs, err = b.finish(m.Base); err != nil {
+	if m.Built.Dirs, err = b.finish(); err != nil {
 		return err
 	}
 	sortSkipped(m.Built.Skipped)

@@ -170,7 +170,7 @@ func (b *builder) close() {
 
 // finish finishes the places that are left, children before parents, adds all to the base, and returns how many there are
 // below the first.
-func (b *builder) finish(base *Base) (int, error) {
+func (b *builder) finish() (int, error) {
 	all := slices.SortedFunc(b.places(), func(x, y *place) int { return strings.Compare(y.key(), x.key()) })
 	for _, p := range all {
 		if !p.finished {
@@ -179,7 +179,7 @@ func (b *builder) finish(base *Base) (int, error) {
 			}
 		}
 		if p.path != safety.Top {
-			base.Put(p.path, p.entry())
+			b.base.Put(p.path, p.entry())
 		}
 	}
 	return len(all) - 1, nil

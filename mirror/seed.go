@@ -37,8 +37,8 @@ func CopyExcluded(ctx context.Context, projectDir string, p safety.RelPath, to s
 	if err := b.runFrom(ctx, buildJob{scanJob: scanJob{path: p, access: dotfiles.Writable}}); err != nil {
 		return Built{}, fmt.Errorf("copy %s: %w", p, err)
 	}
-	built := b.collect(m.Base)
-	built.Dirs, err = b.finish(m.Base)
+	built := b.collect()
+	built.Dirs, err = b.finish()
 	sortSkipped(built.Skipped)
 	return built, err
 }

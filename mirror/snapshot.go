@@ -114,9 +114,9 @@ func (m *Mirror) fill(ctx context.Context) error {
 		return err
 	}
 	population := m.Built.Population
-	m.Built = b.collect(m.Base)
+	m.Built = b.collect()
 	m.Built.Population = population
-	m.Built.Dirs, err = b.finish(m.Base)
+	m.Built.Dirs, err = b.finish()
 	sortSkipped(m.Built.Skipped)
 	return err
 }
