@@ -126,6 +126,7 @@ type dirWork struct {
 	part     *buildPart
 	job      buildJob
 	src, dst *safety.Dir
+	ours     bool // src and dst are this job's alone, and not held by the place
 	push     func(buildJob)
 }
 

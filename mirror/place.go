@@ -69,7 +69,7 @@ func (w *dirWork) begin() error {
 	}
 	p.pending.Store(1)
 	w.part.places = append(w.part.places, p)
-	w.job.at, w.src, w.dst = p, src, dst
+	w.job.at, w.src, w.dst, w.ours = p, src, dst, !p.held
 	return nil
 }
 
@@ -114,6 +114,7 @@ func (w *dirWork) open() (err error) {
 		w.src, w.dst = p.src, p.dst
 		return nil
 	}
+	w.ours = true
 	if w.dst, err = w.to.OpenDir(p.path); err != nil {
 		return err
 	}
@@ -124,8 +125,9 @@ func (w *dirWork) open() (err error) {
 	return nil
 }
 
+// close may come when the place is closed already: others may have done the last in it meanwhile.
 func (w *dirWork) close() {
-	if p := w.job.at; p != nil && !p.held && w.src != nil {
+	if w.ours {
 		w.src.Close()
 		w.dst.Close()
 	}
