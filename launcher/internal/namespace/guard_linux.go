@@ -132,14 +132,13 @@ func (g *guard) watch() {
 	for _, r := range refuges(g.b.user) {
 		g.wanted = append(g.wanted, path.Clean(r.path))
 	}
+	seen := map[string]bool{}
 	for _, p := range g.wanted {
-		for dir := path.Dir(p); ; dir = path.Dir(dir) {
+		for dir := path.Dir(p); !seen[dir]; dir = path.Dir(dir) {
+			seen[dir] = true
 			w, err := unix.InotifyAddWatch(g.fd, dir, unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_ONLYDIR)
 			if err == nil {
 				g.dirs[w] = dir
-			}
-			if dir == "/" {
-				break
 			}
 		}
 	}
