@@ -61,6 +61,8 @@ func contract(t *testing.T, e *engine) {
 		{"profile", profile},
 		{"configuration", configuration},
 		{"killed", killed},
+		{"overlays", overlays},
+		{"image of a snapshot", imageOfSnapshot},
 		{"stays", stays},
 		{"stays and is killed", staysKilled},
 	} {
