@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-steps=(prepare format vet staticcheck imports tidy platforms race user containers fuzz mutants)
+steps=(prepare format vet staticcheck imports tidy platforms race user containers packages fuzz mutants)
 [ $# -eq 0 ] || steps=("$@")
 
 tools=${ALCA_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/alca-mount-tools}
@@ -117,6 +117,26 @@ debian() {
 		rm -rf "$dir"
 	fi
 	echo "$tar"
+}
+
+# The packages: built, and the deb installed, looked at and removed again.
+step_packages() {
+	scripts/package.sh
+	if [ "$(id -u)" != 0 ] || ! command -v dpkg >/dev/null; then
+		echo "skipped: only root on Debian installs the deb"
+		return
+	fi
+	if dpkg -s alca-mount >/dev/null 2>&1; then
+		echo "skipped: alca-mount is installed here already"
+		return
+	fi
+	installMissing man:man-db
+	dpkg --path-include='/usr/share/man/*' --path-include='/usr/share/doc/*' -i dist/*.deb >/dev/null
+	local bad=
+	scripts/package/check.sh || bad=yes
+	dpkg -P alca-mount >/dev/null
+	[ -z "$bad" ] || fail "the installed deb"
+	[ ! -e /usr/bin/alca-mount ] || fail "the removed deb left /usr/bin/alca-mount"
 }
 
 # A few seconds of each fuzz target.

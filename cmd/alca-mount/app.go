@@ -113,6 +113,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.orphansCommand(), a.pruneCommand(), a.statusCommand(),
 		a.buildCommand(), a.snapshotCommand(), a.overlaysCommand(), a.upCommand(), a.execCommand(), a.downCommand(),
 	)
+	completeFlags(root)
 	return root
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+	"github.com/spf13/pflag"
 
 	"github.com/alca-mount/alca-mount/mirror"
 )
@@ -62,6 +63,22 @@ func (a *app) manCommand() *cobra.Command {
 			}
 			return a.write(b.Bytes())
 		},
+	}
+}
+
+// completeFlags lets the shells offer the words that flags take, and directories where one is meant.
+func completeFlags(c *cobra.Command) {
+	offer := func(f *pflag.Flag) {
+		if words, ok := f.Value.(*choice); ok {
+			_ = c.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(words.of, cobra.ShellCompDirectiveNoFileComp)) // told once a flag
+		}
+		if f.Name == "project" || f.Name == "mirror-dir" {
+			_ = c.MarkFlagDirname(f.Name)
+		}
+	}
+	c.LocalFlags().VisitAll(offer)
+	for _, sub := range c.Commands() {
+		completeFlags(sub)
 	}
 }
 

@@ -40,6 +40,9 @@ func TestScripts(t *testing.T) {
 func setUp(e *testscript.Env) error {
 	home := filepath.Join(e.WorkDir, "home")
 	e.Setenv("HOME", home)
+	if source, err := filepath.Abs("../.."); err == nil {
+		e.Setenv("SOURCE", source)
+	}
 	e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
 	for _, name := range []string{"ALCA_MOUNT", "ALCA_MOUNT_SESSION", "ALCA_MOUNT_PROJECT", "NO_COLOR", "XDG_CONFIG_HOME"} {
 		e.Setenv(name, "")

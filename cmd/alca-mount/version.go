@@ -18,6 +18,9 @@ type build struct {
 	Platform string `json:"platform"`
 }
 
+// release is the version of a package: scripts/package.sh has the linker set it.
+var release string
+
 func version() build {
 	b := build{Version: "(unknown)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
@@ -26,6 +29,9 @@ func version() build {
 	}
 	if info.Main.Version != "" {
 		b.Version = info.Main.Version
+	}
+	if release != "" {
+		b.Version = release
 	}
 	for _, s := range info.Settings {
 		switch s.Key {
