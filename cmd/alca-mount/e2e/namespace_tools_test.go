@@ -186,8 +186,12 @@ func TestNamespaceTerminal(t *testing.T) {
 	write(t, filepath.Join(w.project, "page"), strings.Repeat("a line of text\n", 200))
 	typed("clear; "+binary+" -q --isolation namespace -- less page", "Enter")
 	shows("a line of text")
-	typed("C-z")
-	shows("Stopped")
+	// A stop that comes between less's look for one and its read waits for the next key: less's own race.
+	w.until("less to stop", func() bool {
+		typed("C-z")
+		time.Sleep(300 * time.Millisecond)
+		return strings.Contains(screen(), "Stopped")
+	})
 	typed("clear; fg", "Enter")
 	shows("a line of text")
 	typed("q")
