@@ -142,7 +142,7 @@ func (s *Syncer) isEmpty(root *safety.Root) bool {
 	defer d.Close()
 	names, err := d.ReadDir()
 	return err != nil || !slices.ContainsFunc(names, func(n safety.Dirent) bool {
-		return n.Name != mirror.ReadmeName && !safety.Reserved(n.Name) &&
+		return n.Name != mirror.ReadmeName && n.Name != safety.MarkerName &&
 			s.m.Policy.Access(n.Name, n.Kind == safety.Directory).Mirrored()
 	})
 }

@@ -398,3 +398,24 @@ func TestLiveBigFileTakesConstantMemory(t *testing.T) {
 	l.eventually("a big file")
 	l.end()
 }
+
+// Another session may have to stage in the project, or, for one deeper in it, at the top of a mount: what lies there,
+// hidden files' new versions and the user's old ones, is in no mirror. Names that only look alike are anybody's.
+func TestLiveLeavesStoresOut(t *testing.T) {
+	l := newLive(t, "a = 1", "mnt/b = 2")
+	for _, name := range []string{".alca-mount-store/s/00000001", "mnt/.alca-mount-0/s/00000001"} {
+		l.write(l.project, name, "SECRET")
+		l.write(l.project, name+"~", "later")
+	}
+	l.write(l.mirror, ".alca-mount-notes.md", "agent")
+	l.await(autosync.Synced, ".alca-mount-notes.md")
+	l.wantProject(".alca-mount-notes.md", "agent")
+	l.write(l.project, "z", "user")
+	l.await(autosync.Synced, "z")
+	l.end()
+	for text, path := range textsIn(t, l.mirror, "") {
+		if text == "SECRET" || text == "later" {
+			t.Errorf("%s is in the mirror", path)
+		}
+	}
+}

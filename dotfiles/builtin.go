@@ -55,6 +55,17 @@ func policyFile(name string) (Access, string) {
 	return Writable, ""
 }
 
+// storeName reports whether name is one under which versions are staged and kept inside of a project or at the top of
+// its mount, where no place outside will do: ".alca-mount-store", or ".alca-mount-" and a user's number. It is left out
+// in every directory, since a mount may lie anywhere in a project, and whatever the rules say: it holds versions of
+// hidden files too, and those that the user is to get back.
+func storeName(name string) bool {
+	rest, ok := strings.CutPrefix(name, storePrefix)
+	return ok && (rest == "store" || rest != "" && strings.Trim(rest, "0123456789") == "")
+}
+
+const storePrefix = ".alca-mount-"
+
 func generic(name, suffix string) string {
 	if len(name) == len(suffix) {
 		return suffix

@@ -110,6 +110,8 @@ func (s *ruleset) own(dir, name string, isDir, git bool) answer {
 		dir, name = folded(dir), folded(name)
 	}
 	switch {
+	case storeName(name):
+		return answer{Excluded, &Rule{Pattern: storePrefix + "*", Source: SourceDefault}}
 	case isDotGit(name):
 		return s.git(dir, name, isDir, s.dotGit)
 	case git:

@@ -160,6 +160,13 @@ func TestPolicyFilesAreProtectedWhateverThePatternsSay(t *testing.T) {
 	expect(t, newPolicy(t, hide("*.toml", ".agentreadonly")), map[string]Access{".alca.toml": Hidden, ".agentreadonly": Hidden})
 }
 
+func TestStoresAreLeftOutWhateverThePatternsSay(t *testing.T) {
+	expect(t, newPolicy(t, Rules{Hidden: fileRules(ignoreName, "!.alca-mount-store", "!.*"), NoDefaults: true}), map[string]Access{
+		".alca-mount-store/": Excluded, ".alca-mount-store/s/00000001": Excluded, "mnt/.alca-mount-1000/": Excluded, "mnt/.alca-mount-0/s/00000001": Excluded,
+		".alca-mount-notes.md": Writable, ".alca-mount-tests/t": Writable, ".alca-mount-": Writable, ".alca-mount-12x": Writable, "alca-mount-0": Writable,
+	})
+}
+
 func TestDerivativesOfHiddenNamesAreHidden(t *testing.T) {
 	p := newPolicy(t, Rules{Hidden: fileRules(ignoreName, ".env", "/conf/key.pem", "shown", "!shown"), Excludes: flagRules("--exclude", "db")})
 	want := map[string]Access{

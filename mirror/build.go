@@ -138,7 +138,7 @@ func (w *dirWork) later(job buildJob) {
 
 func (w *dirWork) entry(ctx context.Context, n safety.Dirent) error {
 	p := w.job.path.Join(n.Name)
-	if safety.Reserved(n.Name) && w.job.path == safety.Top {
+	if n.Name == safety.MarkerName && w.job.path == safety.Top {
 		w.part.skip(p, "the name is alca-mount's own")
 		return nil
 	}

@@ -218,7 +218,7 @@ func (m *Mirror) takesOrphan(o Orphan) bool {
 		return false
 	}
 	if o.Path.Dir() == safety.Top {
-		return !safety.Reserved(o.Path.Base())
+		return o.Path.Base() != safety.MarkerName
 	}
 	dir, err := m.Root.Lstat(o.Path.Dir())
 	return err == nil && dir.Kind == safety.Directory

@@ -162,7 +162,7 @@ func (s *scanPart) list(v view, job scanJob, push func(scanJob)) error {
 // ours reports whether the entry belongs to the mirror and not to what is mirrored. While the README is ours, a
 // project file of that name, made later, does not cross either.
 func (v view) ours(dir safety.RelPath, name string) bool {
-	return dir == safety.Top && (safety.Reserved(name) || name == ReadmeName && v.ownReadme)
+	return dir == safety.Top && (name == safety.MarkerName || name == ReadmeName && v.ownReadme)
 }
 
 // look describes one entry; the zero Found is one that does not count.

@@ -44,8 +44,7 @@ type Store struct {
 // reservedPrefix begins every name that a Store may use inside a root or at the top of its mount.
 const reservedPrefix = ".alca-mount-"
 
-// Reserved reports whether an entry called name at the top of a root is one of ours: the marker or a store. Such
-// entries are neither mirrored nor carried.
+// Reserved reports whether an entry called name at the top of a root is one of ours: the marker or a store.
 func Reserved(name string) bool { return name == MarkerName || strings.HasPrefix(name, reservedPrefix) }
 
 // Path is the folder of the store.

@@ -111,7 +111,7 @@ func (p *preview) add(policy *dotfiles.Policy, path safety.RelPath, above dotfil
 		return false
 	case info.Kind == safety.Absent:
 		return false
-	case path.Dir() == safety.Top && safety.Reserved(path.Base()):
+	case path == safety.MarkerName:
 		return false
 	}
 	p.mirrored = append(p.mirrored, path)
