@@ -39,7 +39,30 @@ func BringArtifacts(ctx context.Context, m *mirror.Mirror, paths []safety.RelPat
 	for _, list := range []*[]PathNote{&changes.Refused, &changes.Held, &changes.Orphans} {
 		*list = slices.DeleteFunc(*list, func(n PathNote) bool { return !among(n.Path, paths) })
 	}
+	if err == nil {
+		err = noteUnplaced(ctx, m, paths, &changes)
+	}
 	return changes, nil, err
+}
+
+// noteUnplaced reports the files that gave way without a word of their own: to a directory in which something may not
+// change, say.
+func noteUnplaced(ctx context.Context, m *mirror.Mirror, paths []safety.RelPath, c *Changes) error {
+	tree, err := m.Scan(ctx, mirror.MirrorSide)
+	if err != nil {
+		return err
+	}
+	told := map[safety.RelPath]bool{}
+	for _, n := range slices.Concat(c.Refused, c.Held, c.Orphans, c.Conflicts, c.Failed) {
+		told[n.Path] = true
+	}
+	for p, f := range tree.All() {
+		if among(p, paths) && f.Info.Kind != safety.Directory && m.Base.Get(p).State.Kind != f.Info.Kind && !told[p] {
+			c.Refused = append(c.Refused, PathNote{Path: p, Why: "something that may not change is in its place"})
+		}
+	}
+	c.sort()
+	return nil
 }
 
 func among(p safety.RelPath, paths []safety.RelPath) bool {

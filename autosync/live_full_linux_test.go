@@ -66,3 +66,36 @@ func TestFullDiskOfAMirrorThatGoes(t *testing.T) {
 	}
 	p.wantProject("b", "agent")
 }
+
+// What fails of the user's own files alone is no failure to bring the agent's home.
+func TestFilesThatOnlyTheUserChangesDoNotFailTheEnd(t *testing.T) {
+	for _, c := range []struct{ name, project, mirror, want string }{
+		{"a new file of the user's", "user", "", ""},
+		{"the agent's too", "users", "agent", "a"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPair(t, "b = 2")
+			p.write(p.project, "a", c.project)
+			if c.mirror != "" {
+				p.write(p.mirror, "a", c.mirror)
+			}
+			p.write(p.mirror, "b", "agent")
+			p.hook(mirror.ProjectSide, func(op safety.Op, name string) error {
+				if op == safety.OpFileOpen && name == "a" {
+					return syscall.ENOENT // gone at each look, and there again at the next
+				}
+				return nil
+			})
+			changes, err := autosync.Once(t.Context(), p.m, autosync.Options{Deletes: true, Final: true})
+			p.must(err)
+			failed := ""
+			if len(changes.Failed) > 0 {
+				failed = string(changes.Failed[0].Path)
+			}
+			if failed != c.want {
+				t.Errorf("failed: %+v, want %q", changes.Failed, c.want)
+			}
+			p.wantProject("b", "agent")
+		})
+	}
+}

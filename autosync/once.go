@@ -65,6 +65,7 @@ func (c Changes) Err() error {
 func (e *engine) finish(ctx context.Context) error {
 	e.leaving = e.opts.Final
 	err := e.rounds(ctx)
+	e.changes.Failed = slices.DeleteFunc(e.changes.Failed, func(n PathNote) bool { return e.isNeedless(n.Path) })
 	for _, n := range e.changes.Failed {
 		e.tellFailing(n)
 	}
@@ -79,6 +80,24 @@ func (e *engine) finish(ctx context.Context) error {
 		e.bringCommits(ctx, filepath.Join(e.m.Root.Path(), repository))
 	}
 	return err
+}
+
+// isNeedless reports whether what failed at a path is not to bring anything home: all that the mirror, which is about to
+// go, has there is what both sides last agreed on. Of a directory that can't be told.
+func (e *engine) isNeedless(p safety.RelPath) bool {
+	if !e.leaving || p == ofJournal {
+		return false
+	}
+	last := e.m.Base.Get(p)
+	now, err := e.m.Root.Lstat(p)
+	if err != nil || now.Kind == safety.Directory || last.State.Kind == safety.Directory {
+		return false
+	}
+	if now.Kind == safety.Absent {
+		there, err := e.m.Project.Lstat(p)
+		return last.State.Absent() && err == nil && there.Kind != safety.Directory
+	}
+	return last.Mirror != mirror.Stamp{} && last.Mirror == mirror.StampOf(now)
 }
 
 func (e *engine) rounds(ctx context.Context) error {

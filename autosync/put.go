@@ -103,7 +103,7 @@ func (e *engine) putBatch(ctx context.Context, steps []step) (unannounced, err e
 				e.none(staged[i].staged.Seq())
 			}
 		}
-		if err != nil && !isLeftOut(s, err) && !e.isNeedless(s, err) {
+		if err != nil && !isLeftOut(s, err) {
 			e.fail(s.path, err)
 		}
 	}
@@ -113,11 +113,6 @@ func (e *engine) putBatch(ctx context.Context, steps []step) (unannounced, err e
 // isLeftOut reports whether a file of the project may not be read by us and so is not in the mirror: nothing failed.
 func isLeftOut(s step, err error) bool {
 	return s.side == mirror.MirrorSide && s.base.Absent() && s.from.Absent() && errors.Is(err, fs.ErrPermission)
-}
-
-// isNeedless reports whether all that failed is to bring the project's version into a mirror that is about to go.
-func (e *engine) isNeedless(s step, err error) bool {
-	return e.leaving && s.side == mirror.MirrorSide && s.keep == keepNothing && safety.IsNoRoom(err)
 }
 
 func discardAll(staged []*pending) {

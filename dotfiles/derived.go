@@ -5,7 +5,8 @@ import "strings"
 // DerivedOf returns the hidden name that name is a derivative of (an editor's backup, swap or temporary file), given a
 // way to ask whether a sibling name is hidden; else "". For a name N these are
 //
-//	N~  N.~1~  .N.sw?  #N#  .#N  .N.un~  N.tmp* (not N.tmpl)  .N.XXXXXX  N___jb_*
+//	N~  N.~1~  N.bak  N.backup  N.old  N.orig  N.save  .N.sw?  .N.kate-swp  #N#  .#N  .N.un~
+//	N.tmp* (not N.tmpl)  .N.XXXXXX  N___jb_*
 //
 // and, where N itself begins with a dot, N.sw? and N.XXXXXX, as vim and rsync put no second dot before it; there the
 // six letters must look random, so that .env.sample is no derivative of .env.
@@ -26,7 +27,7 @@ func DerivedOf(name string, hidden func(string) bool) string {
 // mayBeDerived is a quick look that spares nearly all names the search.
 func mayBeDerived(name string) bool {
 	last := name[len(name)-1]
-	return name[0] == '.' || last == '~' || last == '#' || strings.Contains(name, ".tmp") || strings.Contains(name, "___jb_")
+	return name[0] == '.' || last == '~' || backedUp(name) != "" || last == '#' || strings.Contains(name, ".tmp") || strings.Contains(name, "___jb_")
 }
 
 // ask returns n if it is a name and hidden.
@@ -37,8 +38,21 @@ func ask(n string, hidden func(string) bool) string {
 	return n
 }
 
-// ofBackup knows N~, N.~1~ and #N#.
+// backedUp is the name of which people and programs that spell it out make backups called name; "" for other names.
+func backedUp(name string) string {
+	dot := max(strings.LastIndexByte(name, '.'), 0)
+	switch name[dot:] {
+	case ".bak", ".backup", ".old", ".orig", ".save":
+		return name[:dot]
+	}
+	return ""
+}
+
+// ofBackup knows N~, N.~1~, #N#, and N.bak and its like.
 func ofBackup(name string, hidden func(string) bool) string {
+	if n := ask(backedUp(name), hidden); n != "" {
+		return n
+	}
 	if inner, ok := strings.CutPrefix(name, "#"); ok {
 		if inner, ok := strings.CutSuffix(inner, "#"); ok {
 			return ask(inner, hidden)
@@ -58,7 +72,7 @@ func ofBackup(name string, hidden func(string) bool) string {
 	return ""
 }
 
-// ofDotted knows what begins with a dot: .#N, .N.un~, .N.sw? and .N.XXXXXX.
+// ofDotted knows what begins with a dot: .#N, .N.un~, .N.kate-swp, .N.sw? and .N.XXXXXX.
 func ofDotted(name string, hidden func(string) bool) string {
 	if name == "" || name[0] != '.' {
 		return ""
@@ -66,8 +80,10 @@ func ofDotted(name string, hidden func(string) bool) string {
 	if n, ok := strings.CutPrefix(name, ".#"); ok {
 		return ask(n, hidden)
 	}
-	if n, ok := strings.CutSuffix(name[1:], ".un~"); ok {
-		return ask(n, hidden)
+	for _, end := range [...]string{".un~", ".kate-swp"} {
+		if n, ok := strings.CutSuffix(name[1:], end); ok {
+			return ask(n, hidden)
+		}
 	}
 	dot := strings.LastIndexByte(name, '.')
 	if dot == 0 {

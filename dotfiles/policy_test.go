@@ -171,7 +171,7 @@ func TestDerivativesOfHiddenNamesAreHidden(t *testing.T) {
 	p := newPolicy(t, Rules{Hidden: fileRules(ignoreName, ".env", "/conf/key.pem", "shown", "!shown"), Excludes: flagRules("--exclude", "db")})
 	want := map[string]Access{
 		".env.sample": Writable, ".env.example": Writable, ".env.tmpl": Writable, ".env.tmpl.md": Writable, ".envrc": Writable, "~": Writable, "##": Writable, ".#": Writable,
-		"key.pem~": Writable, "shown~": Writable, ".swp": Writable, "other~": Writable, ".other.swp": Writable, "node_modules~": Writable, ".env.backup": Writable, ".env.abc": Writable,
+		"key.pem~": Writable, "shown~": Writable, ".swp": Writable, "other~": Writable, ".other.swp": Writable, "node_modules~": Writable, "other.bak": Writable, ".bak": Writable, ".env.abc": Writable,
 		"db~": Hidden, ".db.swp": Hidden,
 	}
 	for _, n := range []string{".env", "conf/key.pem"} {
@@ -180,7 +180,7 @@ func TestDerivativesOfHiddenNamesAreHidden(t *testing.T) {
 			dir, base = n[:i+1], n[i+1:]
 		}
 		for _, name := range []string{
-			base + "~", base + ".~12~", "." + base + ".swp", "." + base + ".swx", "#" + base + "#", ".#" + base, "." + base + ".un~",
+			base + "~", base + ".~12~", base + ".bak", base + ".backup", base + ".old", base + ".orig", base + ".save", "." + base + ".kate-swp", "." + base + ".swp", "." + base + ".swx", "#" + base + "#", ".#" + base, "." + base + ".un~",
 			base + ".tmp", base + ".tmp.123.456", base + ".tmpXyZ123", "." + base + ".IaL9uJ", "." + base + ".abcdef", base + "___jb_tmp___", base + "___jb_old___",
 		} {
 			want[dir+name] = Hidden
