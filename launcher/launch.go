@@ -194,7 +194,7 @@ func (l *launch) build(ctx context.Context) error {
 	l.session, err = l.state.New(l.project, mirror.Record{
 		Name: o.Name, Agent: o.Agent, Command: o.Command, Rules: l.policy.Rules(), Keep: o.Keep,
 		Population: o.Population, Git: o.Git, Links: o.Links,
-		Sync: string(o.Sync), Guarded: guardRules(o.Guarded),
+		Untold: o.Untold, Sync: string(o.Sync), Guarded: guardRules(o.Guarded),
 	})
 	if err != nil {
 		return err

@@ -78,7 +78,10 @@ type Options struct {
 	State *mirror.StateDir // nil: mirror.DefaultStateDir
 	Name  string
 	Keep  bool
-	Grace time.Duration // 0: 10 s
+	// Untold says that the caller tells the user what the end brought and notes that in the session's folder: until then
+	// nothing that the session keeps is pruned by the command line.
+	Untold bool
+	Grace  time.Duration // 0: 10 s
 
 	AllowMassDelete, AllowGuarded bool
 	Guarded                       *dotfiles.Guard // changes of these wait for the user's word; nil: dotfiles.GuardedDefault

@@ -40,6 +40,7 @@ type Record struct {
 	Enforced   []string        `json:"enforced,omitempty"`  // what the launch enforced
 	Stores     [2]string       `json:"stores,omitempty"`    // where displaced files are, by Side
 	Waiting    bool            `json:"waiting,omitempty"`   // kept by --sync review: changes wait for the user's word
+	Untold     bool            `json:"untold,omitempty"`    // who launched it tells the user what its end brought, and notes that then
 	Sync       string          `json:"sync,omitempty"`      // of a launch: how changes cross
 	Guarded    []dotfiles.Rule `json:"guarded,omitempty"`   // of a launch: the patterns of what waits for the user's word; nil: none are stored
 	Boot       string          `json:"boot,omitempty"`      // the boot since which the mirror was written to and not synced to the disk

@@ -122,7 +122,7 @@ func TestRunHandsFlagsToTheLaunch(t *testing.T) {
 	}
 	got, want := f.got, launcher.Options{
 		Project: f.project, Mirror: filepath.Join(filepath.Dir(f.project), "m"), Agent: "ci", Command: []string{"cmd", "--keep", "-v"}, Subdir: "sub",
-		Env: []string{"A=1", "B"}, Isolation: launcher.IsolationAuto, Sync: launcher.SyncOff, Population: mirror.Auto, Git: mirror.GitCopy,
+		Env: []string{"A=1", "B"}, Isolation: launcher.IsolationAuto, Untold: true, Sync: launcher.SyncOff, Population: mirror.Auto, Git: mirror.GitCopy,
 		Links: mirror.FollowLinks, Name: "n", Keep: true, Grace: 3 * time.Second, AllowMassDelete: true,
 		Overlays: []launcher.Overlay{{Path: "a/b"}}, AutoOverlays: true, OverlaysOf: "ci",
 	}

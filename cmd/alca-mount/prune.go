@@ -113,7 +113,7 @@ func whySpare(s *mirror.Session) string {
 	if err != nil || len(held) > 0 {
 		return "it holds changes for the user's word"
 	}
-	if s.Undoes != "" {
+	if s.Undoes != "" || !s.Untold { // of a program that has the library tell it
 		return ""
 	}
 	if _, err := os.Lstat(filepath.Join(s.Dir(), changesName)); errors.Is(err, fs.ErrNotExist) {

@@ -180,6 +180,7 @@ func (a *app) launchOptions(ctx context.Context, flags *runFlags, command []stri
 		Live:       flags.live.options(where.project),
 		Population: flags.populationMode(), Git: flags.gitMode(), GitHiddenHistory: flags.hiddenHistory, GitDepth: flags.gitDepth, Links: flags.linksMode(),
 		State: state, Name: flags.name, Keep: flags.keep, Grace: max(flags.grace, time.Nanosecond),
+		Untold:          true,
 		AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Guarded: guard,
 	}, events, nil
 }
