@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/cmd/alca-mount/internal/config"
 	"github.com/alca-mount/alca-mount/mirror"
 )
 
@@ -34,10 +36,14 @@ func (a *app) pruneCommand() *cobra.Command {
 		Long: `Remove sessions that ended and are there only for the versions that they keep: those that ended longer ago than D, and
 of the others, the oldest first, as many as it takes to keep no more than N. With -C those of one project. What goes
 can't be undone any more. A session that runs, has a mirror, ended badly, holds a change for your word, or whose end was
-not told yet stays. Orphans stay. Each run does the same at its end, with the defaults, as far as it comes in a moment.`,
+not told yet stays. Orphans stay. Each run does the same at its end, as far as it comes in a moment.
+The defaults are undo.max_age and undo.max_size of your configuration; else 14 days and 2 GiB.`,
 		Args: args(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := a.usersOnly("prune"); err != nil && !flags.dryRun {
+				return err
+			}
+			if err := a.settlePrune(c.Flags(), flags); err != nil {
 				return err
 			}
 			ctx, stop := interruptible(c.Context())
@@ -50,6 +56,27 @@ not told yet stays. Orphans stay. Each run does the same at its end, with the de
 	f.Var(&flags.size, "keep-size", "how much is kept at most: `N` as 2GiB, 500MB or bytes")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "only tell what would go")
 	return c
+}
+
+// settlePrune takes from the user's configuration what no flag says. One that can't be read ends it: what goes by a
+// limit that is not the user's can't be had again.
+func (a *app) settlePrune(f *pflag.FlagSet, flags *pruneFlags) error {
+	where, err := findPlace(a.project)
+	if err != nil {
+		return err
+	}
+	conf, err := a.loadConfig(where.project)
+	if err != nil {
+		return err
+	}
+	after, size := keepLimits(conf)
+	if !f.Changed("older-than") {
+		flags.after = period(after)
+	}
+	if !f.Changed("keep-size") {
+		flags.size = bytesize(size)
+	}
+	return nil
 }
 
 type jsonPruned struct {
@@ -123,10 +150,11 @@ func whySpare(s *mirror.Session) string {
 }
 
 // pruneAfterRun prunes for a moment. What goes wrong with it is no matter of the run's, and the next one tries again.
-func (a *app) pruneAfterRun(ctx context.Context, state *mirror.StateDir) {
+func (a *app) pruneAfterRun(ctx context.Context, state *mirror.StateDir, conf *config.Merged) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pruneAtEnd)
 	defer cancel()
-	gone, err := state.Prune(ctx, mirror.PruneOptions{After: mirror.PruneAfter, Size: mirror.PruneSize, Spare: whySpare})
+	after, size := keepLimits(conf)
+	gone, err := state.Prune(ctx, mirror.PruneOptions{After: after, Size: size, Spare: whySpare})
 	if len(gone) > 0 {
 		tellPruned(a.out(), gone, false)
 	}

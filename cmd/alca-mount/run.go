@@ -107,7 +107,7 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 		end.listAll = storeChanges(opts.State, res)
 		tellEnd(o, end)
 		tellMounts(o, res)
-		a.pruneAfterRun(ctx, opts.State)
+		a.pruneAfterRun(ctx, opts.State, flags.config)
 	}
 	if eerr := events.Close(); eerr != nil {
 		o.warn("--events %s: %v; later events are missing there", show(flags.events), bareErr(eerr))

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -190,23 +190,16 @@ func blame(err error, m *config.Merged, f *pflag.FlagSet) error {
 	return err
 }
 
-// unbuilt refuses keys whose work is not done yet, with their places and what to do instead.
-func unbuilt(m *config.Merged) error {
-	var errs config.Errors
-	told := map[string]bool{}
-	for _, v := range m.Values() {
-		key, _, _ := strings.Cut(v.Key, "[")
-		section, _, _ := strings.Cut(key, ".")
-		if section != "undo" || told[section] {
-			continue
-		}
-		told[section] = true
-		errs = append(errs, config.Error{Pos: v.At, Key: key, Text: "not supported yet: leave it out: nothing that is kept goes by itself"})
+// keepLimits are how long, and how much of, what ended sessions keep is kept: the user's, else the defaults.
+func keepLimits(m *config.Merged) (after time.Duration, size int64) {
+	after, size = mirror.PruneAfter, mirror.PruneSize
+	if m != nil && m.Config.Undo.MaxAge != nil {
+		after = *m.Config.Undo.MaxAge
 	}
-	if len(errs) > 0 {
-		return fmt.Errorf("%w%w", errs, silent{errors.ErrUnsupported})
+	if m != nil && m.Config.Undo.MaxSize > 0 {
+		size = int64(m.Config.Undo.MaxSize)
 	}
-	return nil
+	return after, size
 }
 
 func ofContainer(section string) bool {
@@ -340,9 +333,6 @@ func (a *app) settleRun(c *cobra.Command, flags *runFlags) error {
 	}
 	flags.config = m
 	container := flags.inContainer()
-	if err := unbuilt(m); err != nil {
-		return err
-	}
 	if err := blame(flags.check(c, a.getenv), m, c.Flags()); err != nil {
 		return err
 	}
