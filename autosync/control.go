@@ -124,6 +124,7 @@ func (s *Syncer) Stop(ctx context.Context) (changes Changes, drained bool, err e
 func (s *Syncer) end(ctx context.Context) stopped {
 	s.cancel()
 	<-s.done
+	s.shrinking.Wait()
 	errs := []error{s.closeWatchers()}
 	if s.scanning {
 		<-s.scans // the scan saw that the context ended

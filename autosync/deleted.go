@@ -1,25 +1,41 @@
 package autosync
 
 import (
+	"slices"
+
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
+	"github.com/zeebo/xxh3"
 )
 
 // deletions knows which of the files that the session started with the agent's deletions took, over all passes: a mass
 // delete may come one by one. A file that is there again, or was moved, is not gone.
 type deletions struct {
-	start map[safety.RelPath]bool
+	start pathHashes
 	paths map[safety.RelPath]bool
 }
 
 func newDeletions(base *mirror.Base) *deletions {
-	d := &deletions{start: map[safety.RelPath]bool{}, paths: map[safety.RelPath]bool{}}
+	d := &deletions{paths: map[safety.RelPath]bool{}}
 	for p, e := range base.All() {
 		if e.State.Kind == safety.File {
-			d.start[p] = true
+			d.start = append(d.start, hashPath(p))
 		}
 	}
+	slices.Sort(d.start)
+	d.start = slices.Clip(d.start)
 	return d
+}
+
+// pathHashes is a sorted set of paths by their hashes: of a million paths, eight megabytes. Two of one hash are taken for
+// one path, which of a million happens once in tens of millions of sessions, and makes a count wrong by one.
+type pathHashes []uint64
+
+func hashPath(p safety.RelPath) uint64 { return xxh3.HashString(string(p)) }
+
+func (h pathHashes) has(p safety.RelPath) bool {
+	_, ok := slices.BinarySearch(h, hashPath(p))
+	return ok
 }
 
 // limit brings the deletions so far into the limits of a pass over looks. Those of files that were made in the session
@@ -27,7 +43,7 @@ func newDeletions(base *mirror.Base) *deletions {
 func (d *deletions) limit(looks []look, l *limits) {
 	l.startFiles, l.gone = len(d.start), len(d.paths)
 	for _, lk := range looks {
-		own := lk.base.Kind == safety.File && lk.movedTo == "" && !d.start[lk.path]
+		own := lk.base.Kind == safety.File && lk.movedTo == "" && !d.start.has(lk.path)
 		if own && Decide(lk.access, lk.base, lk.project, lk.mirrored) == DeleteInProject {
 			l.gone--
 		}
@@ -45,7 +61,7 @@ func (d *deletions) note(base *mirror.Base, v *view, pl plan) {
 	for _, steps := range [...][]step{pl.clear, pl.remove} {
 		for _, s := range steps {
 			gone := base.Get(s.path).State.Absent()
-			if s.side == mirror.ProjectSide && d.start[s.path] && gone && !moved[s.path] {
+			if s.side == mirror.ProjectSide && d.start.has(s.path) && gone && !moved[s.path] {
 				d.paths[s.path] = true
 			}
 		}

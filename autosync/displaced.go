@@ -16,7 +16,7 @@ type displacedFile struct {
 // hasLateWriter reports whether a displaced version is still open for writing, and sees to it that what it gets is
 // reported. A store into a mapped page can't be told later by time or size: such a version is never dropped.
 func (e *engine) hasLateWriter(s step, seq uint64, d safety.Displaced) bool {
-	if d.Info.Kind != safety.File || !e.slotIsWritten(s.side, seq) {
+	if !d.Open {
 		return false
 	}
 	e.displaced = append(e.displaced, displacedFile{s, seq, d.Info})
@@ -24,12 +24,7 @@ func (e *engine) hasLateWriter(s step, seq uint64, d safety.Displaced) bool {
 }
 
 func (e *engine) slotIsWritten(side mirror.Side, seq uint64) bool {
-	f, _, err := e.stores[side].Open(seq)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return safety.Writing(f) == safety.Writes
+	return e.stores[side].Writing(seq)
 }
 
 // settleLateWriters reports displaced versions that were written to after all, when their writers are gone; at the end

@@ -31,14 +31,17 @@ type engine struct {
 	changes  Changes
 
 	unlocked map[safety.RelPath]safety.Info // mirror directories made writable for a step
+	looked   map[safety.RelPath]bool        // mirror directories of which this pass knows whether they have to be
 	modes    []finalMode                    // directories whose mode is set when they are full
 	made     map[safety.RelPath]finalMode   // directories that we made, with the mode that they have from us
 	dirty    map[sidePath]bool              // directories whose names have to be made durable
-	dirWas   int64                          // mtime of the project's directory in which a name is about to change
+	dirTimes [2]int64                       // mtimes of the project's directory before and after a name changes in it; 0: not looked yet
 	left     map[safety.RelPath]bool        // refused versions that still lie in the mirror
 	leaving  bool                           // the mirror goes after this pass
 	noRoom   bool                           // a disk was full
 	again    []PathNote                     // what changed under our hands: to be looked at again
+
+	rewritten []safety.RelPath // in place, by this pass: who had the file open before still has
 
 	discarded map[safety.RelPath]bool // of Discard: what the project's version is put back over; nil: this is none
 
@@ -75,7 +78,7 @@ type finalMode struct {
 
 // openEngine opens a mirror's journal and stores. The caller has the session's lock.
 func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
-	e := &engine{m: m, opts: opts, unlocked: map[safety.RelPath]safety.Info{}, keptTimes: map[string]int{}, made: map[safety.RelPath]finalMode{}, dirty: map[sidePath]bool{}, told: told{}, failing: map[safety.RelPath]string{}}
+	e := &engine{m: m, opts: opts, unlocked: map[safety.RelPath]safety.Info{}, looked: map[safety.RelPath]bool{}, keptTimes: map[string]int{}, made: map[safety.RelPath]finalMode{}, dirty: map[sidePath]bool{}, told: told{}, failing: map[safety.RelPath]string{}}
 	e.others = others{dir: filepath.Dir(m.Session.Dir()), own: m.Session.ID}
 	var err error
 	if !opts.OnlyToProject {
@@ -387,8 +390,11 @@ func (e *engine) done(s step, op string, seq uint64, entry mirror.Entry, kept st
 	e.m.Base.Put(s.path, entry)
 	r := record{Type: recordDone, Seq: seq, Op: op, Side: s.side, Path: []byte(s.path), Kept: []byte(kept)}
 	r.setEntry(entry)
-	if e.dirWas != 0 && op != opChmod {
-		r.Dir, e.dirWas = [2]int64{e.dirWas, e.dirTime(s)}, 0
+	if e.dirTimes[0] != 0 && op != opChmod {
+		if e.dirTimes[1] == 0 {
+			e.dirTimes[1] = e.dirTime(s)
+		}
+		r.Dir, e.dirTimes = e.dirTimes, [2]int64{}
 	}
 	e.end(r)
 	e.dirty[sidePath{s.side, s.path.Dir()}] = true

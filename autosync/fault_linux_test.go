@@ -58,7 +58,7 @@ func labels(t *testing.T) []safety.Op {
 func elsewhere() []safety.Op {
 	return []safety.Op{
 		safety.OpRootOpen, safety.OpRootStat, safety.OpMarkerWrite, safety.OpSyncAll, safety.OpRemove, safety.OpLock, safety.OpTempCreate, safety.OpTempWrite,
-		safety.OpTempFsync, safety.OpTempRename, safety.OpTempDrop, safety.OpCreate, safety.OpChown, safety.OpSetTimes, safety.OpXattr,
+		safety.OpTempFsync, safety.OpTempRename, safety.OpTempDrop, safety.OpCreate, safety.OpMountRoot, safety.OpChown, safety.OpSetTimes, safety.OpXattr,
 		safety.OpSymlink, safety.OpCopyWrite, safety.OpPutBack, safety.OpRestore, safety.OpTakeBack, safety.OpInUndo,
 	}
 }

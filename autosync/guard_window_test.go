@@ -110,17 +110,18 @@ func TestASourceThatChangedAfterTheLookIsDecidedOnAnew(t *testing.T) {
 	p.wantProject("f", "agent1")
 }
 
-// The agent writes the file while it is copied: the first half comes from one version, the second from the next.
+// The agent writes the file while it is copied: the copy is of a version that is none any more, or of two halves.
 func TestATornCopyOfTheSourceIsNeverPlaced(t *testing.T) {
 	p := newPair(t, "f = base version")
 	p.write(p.mirror, "f", "head ")
-	torn := window(t, safety.OpRead, "f", 2, func() { overwrite(t, filepath.Join(p.mirror, "f"), "HEAD tail") })
+	// The first look at the descriptor is at its opening, the second after the copy.
+	p.hook(mirror.MirrorSide, window(t, safety.OpFileStat, "f", 2, func() { overwrite(t, filepath.Join(p.mirror, "f"), "HEAD tail") }))
 	var reflink sync.Once
 	p.hook(mirror.ProjectSide, func(op safety.Op, name string) (err error) {
 		if op == safety.OpStageWrite { // the first is the attempt to share the extents, which cannot tear
 			reflink.Do(func() { err = syscall.EOPNOTSUPP })
 		}
-		return errors.Join(err, torn(op, name))
+		return err
 	})
 	p.sync()
 	p.wantProject("f", "HEAD tail")
@@ -238,4 +239,18 @@ func TestEveryCallInTheProjectIsInTheJournalFirst(t *testing.T) {
 		left, _ := json.Marshal(calls)
 		t.Errorf("never made: %s", left)
 	}
+}
+
+// A store into a mapped page moves no time of the file: while somebody has it open for writing its stamp proves nothing.
+func TestWhatIsCopiedUnderAWriterIsLookedAtAgain(t *testing.T) {
+	p := newPair(t, "f = old")
+	p.write(p.project, "f", "user's")
+	writer, err := os.OpenFile(filepath.Join(p.project, "f"), os.O_WRONLY, 0)
+	p.must(err)
+	p.sync()
+	p.wantMirror("f", "user's")
+	if got := p.m.Base.Get("f").Project; got != (mirror.Stamp{}) {
+		t.Errorf("copied under a writer, and taken for proven: %+v", got)
+	}
+	p.must(writer.Close())
 }

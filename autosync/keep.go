@@ -200,9 +200,10 @@ func (e *engine) unlock(side mirror.Side, dir safety.RelPath) {
 	if side != mirror.MirrorSide {
 		return
 	}
-	if _, done := e.unlocked[dir]; done {
+	if _, done := e.unlocked[dir]; done || e.looked[dir] {
 		return
 	}
+	e.looked[dir] = true
 	info, err := e.m.Root.Lstat(dir)
 	if err != nil || info.Kind != safety.Directory || info.Mode&0o300 == 0o300 {
 		return // the operation itself will say what is wrong
@@ -229,5 +230,6 @@ func (e *engine) relock() error {
 		}
 	}
 	clear(e.unlocked)
+	clear(e.looked)
 	return errors.Join(errs...)
 }

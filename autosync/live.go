@@ -89,7 +89,8 @@ func (s *Syncer) pass(ctx context.Context, due []waiting) error {
 	failed := s.tryAgain(v)
 	err = s.e.run(ctx, pl)
 	s.e.learns(v, pl)
-	s.distrustWriters(pl)
+	s.distrustWriters(slices.Concat(pl.adopt, s.e.rewritten))
+	s.e.rewritten = nil
 	s.retry(s.e.again, waits, retryMax)
 	s.retry(s.e.changes.Failed[failed:], waits, s.failedMost())
 	s.tellFailed(v, s.e.changes.Failed[failed:])
@@ -147,21 +148,18 @@ func (s *Syncer) isEmpty(root *safety.Root) bool {
 	})
 }
 
-// distrustWriters makes files that were carried or adopted while somebody has them open for writing count as not looked
-// at: a store into a mapped page moves no time of the file.
-func (s *Syncer) distrustWriters(pl plan) {
-	paths := slices.Clone(pl.adopt)
-	for _, st := range pl.put {
-		paths = append(paths, st.path)
-	}
-	for _, p := range paths {
+// distrustWriters makes files that were adopted, or rewritten in place, while somebody has them open for writing count
+// as not looked at: a store into a mapped page moves no time of the file. What was copied is known from then: see
+// pending.open. What was placed is a new inode, and a mapping that is made after moves its times with the first store.
+func (s *Syncer) distrustWriters(adopted []safety.RelPath) {
+	for _, p := range adopted {
 		entry := s.m.Base.Get(p)
 		if entry.State.Kind != safety.File {
 			continue
 		}
 		wasOpen := false
 		for side, root := range [...]*safety.Root{s.m.Project, s.m.Root} {
-			if isOpenForWriting(root, p) {
+			if root.Writing(p) {
 				*stampAt(&entry, mirror.Side(side)) = mirror.Stamp{}
 				wasOpen = true
 			}
@@ -170,15 +168,6 @@ func (s *Syncer) distrustWriters(pl plan) {
 			s.e.setBase(p, entry)
 		}
 	}
-}
-
-func isOpenForWriting(root *safety.Root, p safety.RelPath) bool {
-	f, _, err := root.Open(p)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return safety.Writing(f) == safety.Writes
 }
 
 // postpone takes looks out that have to wait, and puts their paths back.
@@ -271,7 +260,7 @@ func (s *Syncer) busyUntil(v *view, lk look, waited time.Duration) time.Time {
 		if info.Kind != safety.File || quiet.Before(time.Now()) || isTarget && waited > busyMost {
 			continue
 		}
-		if quiet.After(until) && isOpenForWriting(root, lk.path) {
+		if quiet.After(until) && root.Writing(lk.path) {
 			until = quiet
 		}
 	}

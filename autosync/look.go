@@ -13,7 +13,6 @@ import (
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
-	"golang.org/x/sync/errgroup"
 )
 
 // view is both sides as one pass saw them.
@@ -66,19 +65,14 @@ func (v *view) scan(ctx context.Context, m *mirror.Mirror) (err error) {
 func (l *looker) lookAt(ctx context.Context, paths []safety.RelPath) error {
 	l.looks = make([]look, len(paths))
 	errs := make([]error, len(paths))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, p := range paths {
-		g.Go(func() error {
-			l.looks[i], errs[i] = l.look(gctx, p)
-			return gctx.Err()
-		})
-	}
-	if err := g.Wait(); err != nil {
+	err := inParallel(ctx, runtime.GOMAXPROCS(0), len(paths), func(ctx context.Context, i int) {
+		l.looks[i], errs[i] = l.look(ctx, paths[i])
+	})
+	if err != nil {
 		return err
 	}
 	l.dropFailed(errs)
-	err := l.trace(ctx)
+	err = l.trace(ctx)
 	l.weigh()
 	return err
 }

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
-	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -67,11 +64,15 @@ type pending struct {
 	staged *safety.Staged
 	source safety.Info // of the side that it comes from
 	hashed mirror.Content
+	open   bool // for writing when it was copied, by somebody
 }
 
 // putBatch puts at most batchSize files and links. Where their intents could not be written nothing of it was done, and
 // unannounced says why.
 func (e *engine) putBatch(ctx context.Context, steps []step) (unannounced, err error) {
+	for _, store := range e.stores {
+		store.Forget()
+	}
 	found := make([]ready, len(steps))
 	for i, s := range steps {
 		e.unlock(s.side, s.path.Dir())
@@ -79,16 +80,13 @@ func (e *engine) putBatch(ctx context.Context, steps []step) (unannounced, err e
 	}
 	staged := make([]*pending, len(steps))
 	errs := make([]error, len(steps))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(syncsAtOnce) // staging waits for the disk most of the time
-	for i, s := range steps {
-		seq := e.nextSeq()
-		g.Go(func() error {
-			staged[i], errs[i] = e.stage(gctx, seq, s, found[i])
-			return gctx.Err()
-		})
-	}
-	if err := g.Wait(); err != nil {
+	first := e.seq + 1
+	e.seq += uint64(len(steps))
+	// Staging waits for the disk most of the time.
+	err = inParallel(ctx, syncsAtOnce, len(steps), func(ctx context.Context, i int) {
+		staged[i], errs[i] = e.stage(ctx, first+uint64(i), steps[i], found[i])
+	})
+	if err != nil {
 		discardAll(staged)
 		return nil, err
 	}
@@ -157,11 +155,12 @@ func (e *engine) stage(ctx context.Context, seq uint64, s step, found ready) (*p
 		}
 		return &pending{step: s, staged: st, source: e.tree(other(s.side)).Get(s.path).Info}, nil
 	}
-	src, info, err := e.openSource(s)
+	src, err := e.openSource(s)
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close()
+	info := src.Info()
 	var st *safety.Staged
 	shape := e.shape(s, info)
 	shape.Stay = found.stays
@@ -181,7 +180,8 @@ func (e *engine) stage(ctx context.Context, seq uint64, s step, found ready) (*p
 		_ = st.Discard()
 		return nil, err
 	}
-	if after, err := safety.Stat(src); err != nil || mirror.StampOf(after) != mirror.StampOf(info) {
+	p.open = src.Writing() == safety.Writes
+	if after, err := src.Stat(); err != nil || mirror.StampOf(after) != mirror.StampOf(info) {
 		_ = st.Discard()
 		return nil, fmt.Errorf("copy %s: %w", s.path, safety.ErrChanged)
 	}
@@ -190,15 +190,12 @@ func (e *engine) stage(ctx context.Context, seq uint64, s step, found ready) (*p
 
 // identify hashes a source that shared its bytes with the copy and that its stamp does not prove: by the next look only
 // the content tells that it has not changed since.
-func (e *engine) identify(ctx context.Context, p *pending, src *os.File) (err error) {
+func (e *engine) identify(ctx context.Context, p *pending, src *safety.Source) (err error) {
 	known := p.to.Content.Known() || mirror.Content{Sum: p.staged.Copied().Sum}.Known()
 	if known || mirror.SeenStamp(p.source, e.view.began) == mirror.StampOf(p.source) {
 		return nil
 	}
-	if _, err = src.Seek(0, io.SeekStart); err == nil {
-		p.hashed, err = mirror.HashFile(ctx, src)
-	}
-	if err != nil {
+	if p.hashed, err = mirror.HashSource(ctx, src); err != nil {
 		return fmt.Errorf("hash %s: %w", p.path, err)
 	}
 	return nil
@@ -213,20 +210,20 @@ func (e *engine) expectation(s step) safety.Info {
 }
 
 // openSource opens the version to carry, which must still be the one that was decided on.
-func (e *engine) openSource(s step) (*os.File, safety.Info, error) {
+func (e *engine) openSource(s step) (*safety.Source, error) {
 	from := other(s.side)
-	f, info, err := e.root(from).Open(s.path)
+	f, err := e.root(from).OpenSource(s.path)
 	if errors.Is(err, fs.ErrPermission) && from == mirror.MirrorSide {
 		err = openUp(e.m.Root, s.path, e.tree(from).Get(s.path).Info, err)
 	}
 	if err != nil {
-		return nil, info, err
+		return nil, err
 	}
-	if mirror.StampOf(info) != mirror.StampOf(e.tree(from).Get(s.path).Info) {
+	if mirror.StampOf(f.Info()) != mirror.StampOf(e.tree(from).Get(s.path).Info) {
 		f.Close()
-		return nil, info, fmt.Errorf("open %s: %w", s.path, safety.ErrChanged)
+		return nil, fmt.Errorf("open %s: %w", s.path, safety.ErrChanged)
 	}
-	return f, info, nil
+	return f, nil
 }
 
 // shape is how the placed file is to look. The mirror follows the project's mode, without write bits where the agent
@@ -247,7 +244,6 @@ func (e *engine) shape(s step, source safety.Info) safety.Shape {
 
 // place brings a staged file to its path and deals with what came out.
 func (e *engine) place(p *pending) error {
-	e.dirWas = e.dirTime(p.step)
 	displaced, err := e.stores[p.side].Place(p.staged)
 	if err != nil {
 		e.keepStray(p.step, p.staged.Seq(), displaced)
@@ -256,10 +252,13 @@ func (e *engine) place(p *pending) error {
 	if p.side == mirror.MirrorSide && displaced.Slot != "" && !displaced.Expected {
 		return e.takeBack(p, displaced)
 	}
+	e.dirTimes = p.staged.DirTimes()
 	entry := e.entry(p)
 	kept := e.settleDisplaced(p.step, p.staged.Seq(), displaced)
 	e.done(p.step, p.staged.Placing().String(), p.staged.Seq(), entry, kept)
-	if p.staged.Placing() != safety.InPlace {
+	if p.staged.Placing() == safety.InPlace {
+		e.rewritten = append(e.rewritten, p.path)
+	} else {
 		e.showNew(p.step) // before it is told: who waits for that may count on it
 	}
 	e.report(p.step, kept)
@@ -290,6 +289,9 @@ func (e *engine) entry(p *pending) mirror.Entry {
 		}
 	}
 	placed, source := mirror.PlacedStamp(p.staged.Info()), mirror.SeenStamp(p.source, e.view.began)
+	if p.open {
+		source = mirror.Stamp{} // a store into a mapped page moves no time of the file: as if it had not been looked at
+	}
 	entry.Project, entry.Mirror = placed, source
 	if p.side == mirror.MirrorSide {
 		entry.Project, entry.Mirror = source, placed

@@ -140,7 +140,8 @@ func (e *engine) finished(s step, f finding, expected bool) {
 	case f.slot.Kind == safety.Absent || isInode(f.slot, r.Staged): // a second name of what was placed
 		e.drops = append(e.drops, slot{s.side, r.Seq})
 	default:
-		kept = e.settleDisplaced(s, r.Seq, safety.Displaced{Info: f.slot, Slot: e.stores[s.side].SlotPath(r.Seq), Expected: expected})
+		open := f.slot.Kind == safety.File && e.slotIsWritten(s.side, r.Seq)
+		kept = e.settleDisplaced(s, r.Seq, safety.Displaced{Info: f.slot, Slot: e.stores[s.side].SlotPath(r.Seq), Expected: expected, Open: open})
 	}
 	if err := e.stores[s.side].DropStage(r.Seq); err != nil {
 		e.failNow(s.path, err)

@@ -133,7 +133,7 @@ func (e *engine) removeFile(s step) error {
 func (e *engine) deleteFile(s step, seq uint64) error {
 	e.unlock(s.side, s.path.Dir())
 	expect := e.tree(s.side).Get(s.path).Info
-	e.dirWas = e.dirTime(s)
+	e.dirTimes = [2]int64{e.dirTime(s), 0}
 	displaced, err := e.stores[s.side].Delete(seq, s.path, expect)
 	if err != nil {
 		e.keepStray(s, seq, displaced)
@@ -159,7 +159,7 @@ func (e *engine) removeDir(s step) error {
 		e.none(seq)
 		return err
 	}
-	e.dirWas = e.dirTime(s)
+	e.dirTimes = [2]int64{e.dirTime(s), 0}
 	if err := e.root(s.side).Rmdir(s.path); err != nil && !isAbsent(err) {
 		if kept != "" {
 			err = errors.Join(err, e.stores[s.side].DropDir(seq))
@@ -194,7 +194,7 @@ func (e *engine) makeDir(s step) error {
 	if err := e.intend(false, record{Seq: seq, Op: opMkdir, Side: s.side, Path: []byte(s.path)}); err != nil {
 		return err
 	}
-	e.dirWas = e.dirTime(s)
+	e.dirTimes = [2]int64{e.dirTime(s), 0}
 	root := e.root(s.side)
 	if err := root.Mkdir(s.path, mode|0o300); err != nil {
 		e.none(seq)

@@ -40,11 +40,14 @@ func (e *engine) showFirst(s step) ready {
 	if r.expect.Kind != safety.File || s.to.Kind != safety.File || !e.shielded(s.side, s.path, false) {
 		return r
 	}
-	version, _, err := e.openSource(s)
+	version, info, err := e.root(other(s.side)).Open(s.path)
 	if err != nil {
 		return r // staging says so, too
 	}
 	defer version.Close()
+	if mirror.StampOf(info) != mirror.StampOf(e.tree(other(s.side)).Get(s.path).Info) {
+		return r
+	}
 	if err := e.opts.Shield.Show(s.path, version); err != nil {
 		e.unshielded(s.path, err)
 		return r

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -43,6 +44,8 @@ type Syncer struct {
 	askers   []ask // wait for the scan that runs
 	next     []ask // came while it ran: for the one after
 	draining []draining
+
+	shrinking sync.WaitGroup // gives memory back
 
 	stop    sync.Once
 	stopped stopped
@@ -343,6 +346,9 @@ func (s *Syncer) scanDone(ctx context.Context, found scanned, pace *pace) {
 	}
 	s.rescan(pace)
 	s.announceReady()
+	// What the scan took, or the building of the mirror before the first, is many times what is needed from now on. The
+	// runtime would keep it until it needs to look.
+	s.shrinking.Go(debug.FreeOSMemory)
 	d := draining{asks: s.askers, until: now.Add(drainMost)}
 	s.askers = nil
 	for _, p := range found.paths {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/alca-mount/alca-mount/safety"
 	"github.com/zeebo/xxh3"
@@ -29,21 +28,28 @@ func Hash(ctx context.Context, root *safety.Root, p safety.RelPath) (Content, sa
 }
 
 func hashOnce(ctx context.Context, root *safety.Root, p safety.RelPath) (Content, safety.Info, bool, error) {
-	f, before, err := root.Open(p)
+	f, err := root.OpenSource(p)
 	if err != nil {
 		return Content{}, safety.Info{}, false, err
 	}
 	defer f.Close()
-	content, err := hashFile(ctx, f)
+	content, err := HashSource(ctx, f)
 	if err != nil {
 		return Content{}, safety.Info{}, false, err
 	}
-	after, err := safety.Stat(f)
+	before := f.Info()
+	after, err := f.Stat()
 	return content, before, err == nil && unchanged(before, after) && content.Size == before.Size, err
 }
 
-// HashFile returns the content identity of what an open file has from its offset on.
-func HashFile(ctx context.Context, f *os.File) (Content, error) { return hashFile(ctx, f) }
+// HashSource returns the content identity of what an open file holds.
+func HashSource(ctx context.Context, f *safety.Source) (Content, error) {
+	sum, size, err := f.Hash(ctx)
+	if err != nil {
+		return Content{}, err
+	}
+	return Content{Size: size, Sum: sum}, nil
+}
 
 func hashFile(ctx context.Context, f io.Reader) (Content, error) {
 	h := xxh3.New()

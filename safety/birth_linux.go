@@ -2,16 +2,44 @@ package safety
 
 import "golang.org/x/sys/unix"
 
-// Birth is when the staged inode was made, in nanoseconds since 1970, which tells it from a later one of its number; 0
-// where the file system does not say. Of what is no longer staged it is 0, too.
-func (st *Staged) Birth() int64 {
-	if st.fd < 0 || st.store.root.sys.may(OpStageStat, st.name) != nil {
-		return 0
+// statBirth describes what fd is open on, and says when that inode was made, in nanoseconds since 1970; 0 where the file
+// system does not say.
+func (s *sys) statBirth(op Op, fd int, name string) (Info, int64, error) {
+	stx, err := s.statx(op, fd, name, unix.STATX_BASIC_STATS|unix.STATX_BTIME)
+	if err != nil {
+		return Info{}, 0, err
+	}
+	if stx.Mask&unix.STATX_BTIME == 0 {
+		return infoOfX(stx), 0, nil
+	}
+	return infoOfX(stx), nanos(stx.Btime), nil
+}
+
+// pinned describes what pin opened, and says whether something is mounted there; where the kernel can't tell, Place says
+// EBUSY.
+func (s *sys) pinned(op Op, fd, parent int, name string) (Info, bool, error) {
+	stx, err := s.statx(op, fd, name, unix.STATX_BASIC_STATS)
+	if err != nil {
+		return Info{}, false, err
+	}
+	return infoOfX(stx), stx.Attributes&stx.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
+}
+
+func (s *sys) statx(op Op, fd int, name string, mask int) (*unix.Statx_t, error) {
+	if err := s.may(op, name); err != nil {
+		return nil, err
 	}
 	var stx unix.Statx_t
-	err := retry(func() error { return unix.Statx(st.fd, "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &stx) })
-	if err != nil || stx.Mask&unix.STATX_BTIME == 0 {
-		return 0
-	}
-	return stx.Btime.Sec*1e9 + int64(stx.Btime.Nsec)
+	err := retry(func() error { return unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT, mask, &stx) })
+	return &stx, err
 }
+
+func infoOfX(x *unix.Statx_t) Info {
+	return Info{
+		Kind: kindOf(uint32(x.Mode)), Mode: uint32(x.Mode) & 0o7777, Size: int64(x.Size),
+		Mtime: nanos(x.Mtime), Ctime: nanos(x.Ctime), Ino: x.Ino, Dev: unix.Mkdev(x.Dev_major, x.Dev_minor),
+		Nlink: uint64(x.Nlink), UID: x.Uid, GID: x.Gid, Blocks: int64(x.Blocks),
+	}
+}
+
+func nanos(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }

@@ -65,14 +65,15 @@ func CopyContent(ctx context.Context, dst, src *os.File) (Copied, error) {
 // files, else by read and write (which also hashes). Holes stay holes. It checks ctx between chunks.
 // src may change meanwhile: callers compare its Info before and after.
 func (c *Copier) CopyContent(ctx context.Context, dst, src *os.File) (Copied, error) {
-	out, err := c.copyTo(ctx, OpCopyWrite, int(dst.Fd()), src)
+	out, err := c.copyTo(ctx, OpCopyWrite, int(dst.Fd()), src, func(Info) int64 { return -1 })
 	if err != nil {
 		return out, fmt.Errorf("copy %q: %w", src.Name(), err)
 	}
 	return out, nil
 }
 
-func (c *Copier) copyTo(ctx context.Context, op Op, dfd int, src *os.File) (Copied, error) {
+// copyTo copies up to where end says for what src is.
+func (c *Copier) copyTo(ctx context.Context, op Op, dfd int, src descriptor, end func(Info) int64) (Copied, error) {
 	if err := ctx.Err(); err != nil {
 		return Copied{}, err
 	}
@@ -85,7 +86,7 @@ func (c *Copier) copyTo(ctx context.Context, op Op, dfd int, src *os.File) (Copi
 	if err != nil {
 		return Copied{}, err
 	}
-	k := copying{c: c, ctx: ctx, op: op, dst: dfd, src: sfd, name: src.Name(), end: -1}
+	k := copying{c: c, ctx: ctx, op: op, dst: dfd, src: sfd, name: src.Name(), end: end(info)}
 	return k.do(info, to.Dev)
 }
 
@@ -93,15 +94,20 @@ func (c *Copier) copyTo(ctx context.Context, op Op, dfd int, src *os.File) (Copi
 // src as it was when it was opened, and dst lies on the device dstDev. No byte beyond info.Size is read; that src has
 // grown, shrunk or changed shows when it is looked at afterwards.
 func (c *Copier) Fill(ctx context.Context, dst, src Handle, info Info, dstDev uint64) (Copied, error) {
-	k := copying{c: c, ctx: ctx, op: OpCopyWrite, dst: dst.fd, src: src.fd, name: src.name, end: info.Size}
-	if info.Size == 0 {
-		k.end = -1 // some file systems do not know their sizes
-	}
+	k := copying{c: c, ctx: ctx, op: OpCopyWrite, dst: dst.fd, src: src.fd, name: src.name, end: endOf(info)}
 	out, err := Copied{}, ctx.Err()
 	if err == nil {
 		out, err = k.do(info, dstDev)
 	}
 	return out, src.explain("copy", err)
+}
+
+// endOf is where the copy of a file stops; -1: at its end. Some file systems do not know their sizes.
+func endOf(src Info) int64 {
+	if src.Size == 0 {
+		return -1
+	}
+	return src.Size
 }
 
 // copying is one copy on its way.

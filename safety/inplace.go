@@ -22,7 +22,7 @@ func (st *Staged) keepTarget(ctx context.Context, folder, parent int, name strin
 	}
 	defer closeFD(to)
 	st.kept = true
-	if _, err := st.store.root.copier.copyTo(ctx, OpKeepWrite, to, src); err != nil {
+	if _, err := st.store.root.copier.copyTo(ctx, OpKeepWrite, to, src, endOf); err != nil {
 		return err
 	}
 	if err := errors.Join(

@@ -1,10 +1,9 @@
 package safety
 
 import (
+	"context"
 	"errors"
 	"fmt"
-
-	"github.com/zeebo/xxh3"
 )
 
 // hashLimit is up to which size Place reads a displaced file again to compare its content with ExpectSum.
@@ -18,6 +17,8 @@ const hashLimit = 1 << 20
 func (s *Store) Place(st *Staged) (Displaced, error) {
 	var out Displaced
 	err := s.both("place", st.path, func(folder, parent int, name string) (err error) {
+		before := s.dirTime(parent)
+		defer func() { st.dirTimes = [2]int64{before, s.dirTime(parent)} }()
 		switch st.placing {
 		case NewName:
 			err = st.placeNew(folder, parent, name)
@@ -31,6 +32,19 @@ func (s *Store) Place(st *Staged) (Displaced, error) {
 		return err
 	})
 	return out, err
+}
+
+// dirTime is the mtime of a directory in which a name is about to change, or just was: what undo gives back to it. 0
+// where nobody asks for it.
+func (s *Store) dirTime(parent int) int64 {
+	if !s.durable {
+		return 0
+	}
+	info, err := s.root.sys.fstat(OpDirStat, parent, ".")
+	if err != nil {
+		return 0
+	}
+	return info.Mtime
 }
 
 // settle takes the staged inode's new ctime into its Info.
@@ -99,7 +113,7 @@ func (st *Staged) exchange(folder, parent int, name string) (Displaced, error) {
 	if err != nil || info.Kind != st.expect.Kind {
 		return st.exchangeBack(out, folder, parent, name, err)
 	}
-	out.Expected = st.isExpected(folder, slot, info)
+	out.Expected, out.Open = st.inspect(folder, slot, info)
 	st.settle()
 	return out, nil
 }
@@ -111,16 +125,33 @@ func goneOr(err error) error {
 	return err
 }
 
-// isExpected decides whether what came out is what was decided on.
-func (st *Staged) isExpected(folder int, slot string, info Info) bool {
-	if !sameVersion(st.expect, info) {
+// inspect decides whether what came out is what was decided on, and looks whether somebody has it open for writing.
+func (st *Staged) inspect(folder int, slot string, info Info) (expected, open bool) {
+	expected = sameVersion(st.expect, info)
+	if info.Kind != File {
+		return expected, false
+	}
+	hashes := expected && st.hasSum && info.Size <= hashLimit
+	fd, err := st.store.root.sys.openFile(OpInspect, folder, slot)
+	if err != nil {
+		return expected && !hashes, false
+	}
+	defer closeFD(fd)
+	if hashes {
+		sum, size, err := st.store.root.sum(context.Background(), OpInspect, fd, slot, info.Size)
+		expected = err == nil && size == info.Size && sum == st.sum
+	}
+	return expected, writing(fd) == Writes
+}
+
+// isWritten reports whether somebody has the regular file in a slot open for writing.
+func (s *Store) isWritten(folder int, slot string) bool {
+	fd, err := s.root.sys.openFile(OpInspect, folder, slot)
+	if err != nil {
 		return false
 	}
-	if !st.hasSum || info.Kind != File || info.Size > hashLimit {
-		return true
-	}
-	sum, err := st.store.sum(folder, slot)
-	return err == nil && sum == st.sum
+	defer closeFD(fd)
+	return writing(fd) == Writes
 }
 
 // exchangeBack undoes an exchange that brought out something unexpected, say a directory.
@@ -200,7 +231,9 @@ func (st *Staged) renameAway(folder, parent int, name string) (Displaced, error)
 		}
 		return out, fmt.Errorf("%w: what was there is kept at %s", ErrChanged, out.Slot)
 	}
-	out.Expected = st.isExpected(folder, slotName(st.seq), out.Info)
+	if out.Expected && st.hasSum {
+		out.Expected, out.Open = st.inspect(folder, slotName(st.seq), out.Info)
+	}
 	err = s.moveIn(OpBringIn, folder, st.name, parent, name, st.info.Kind)
 	if errors.Is(err, ErrChanged) {
 		return out, err // the user saved in the absence: that is the newest, and what it replaced is kept
@@ -213,25 +246,4 @@ func (st *Staged) renameAway(folder, parent int, name string) (Displaced, error)
 	}
 	st.settle()
 	return out, nil
-}
-
-// sum hashes the file called name in the store's folder.
-func (s *Store) sum(folder int, name string) ([16]byte, error) {
-	y := s.root.sys
-	fd, err := y.openFile(OpInspect, folder, name)
-	if err != nil {
-		return [16]byte{}, err
-	}
-	defer closeFD(fd)
-	h := xxh3.New128()
-	buf := s.root.copier.buffer()
-	defer s.root.copier.buffers.Put(buf)
-	for off := int64(0); ; {
-		n, err := y.readAt(OpInspect, fd, *buf, off, name)
-		if err != nil || n == 0 {
-			return h.Sum128().Bytes(), err
-		}
-		h.Write((*buf)[:n])
-		off += int64(n)
-	}
 }

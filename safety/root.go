@@ -215,10 +215,7 @@ func (r *Root) Open(p RelPath) (*os.File, Info, error) {
 // RACE: between the look and the open the entry may become a FIFO (O_NONBLOCK does not wait for it) or a link
 // (O_NOFOLLOW refuses it); what was opened is looked at again. Only root can put a device there.
 func openRegular(s *sys, dirfd int, name, full string) (*os.File, Info, error) {
-	if err := mustBeRegular(s, dirfd, name); err != nil {
-		return nil, Info{}, err
-	}
-	fd, info, err := openSeen(s, dirfd, name)
+	fd, info, err := openRegularFD(s, dirfd, name)
 	if err != nil {
 		return nil, Info{}, err
 	}

@@ -26,18 +26,29 @@ type Staged struct {
 	placing Placing
 	shape   Shape // as it is to be: Mode is final
 	info    Info
-	copied  Copied
-	fd      int    // the staged inode, held open: by path it may be somebody else's a moment later
-	name    string // in the store's folder; empty while the file has no name
-	placed  bool
-	kept    bool // the slot holds our copy of the target
-	sum     [16]byte
-	hasSum  bool
+	birth   int64
+
+	dirTimes [2]int64
+	copied   Copied
+	fd       int    // the staged inode, held open: by path it may be somebody else's a moment later
+	name     string // in the store's folder; empty while the file has no name
+	placed   bool
+	kept     bool // the slot holds our copy of the target
+	sum      [16]byte
+	hasSum   bool
 }
 
 // Info describes the staged inode as it will be placed: the new stamp of that side. Placing moves its ctime, so take
 // it after Place.
 func (st *Staged) Info() Info { return st.info }
+
+// Birth is when the staged inode was made, in nanoseconds since 1970, which tells it from a later one of its number; 0
+// where the file system does not say.
+func (st *Staged) Birth() int64 { return st.birth }
+
+// DirTimes are the mtimes of the directory that holds the path, in nanoseconds, before Place and after; 0 where it was
+// not placed, and of a store that is not durable.
+func (st *Staged) DirTimes() [2]int64 { return st.dirTimes }
 
 // Copied tells how the content came in.
 func (st *Staged) Copied() Copied { return st.copied }
@@ -118,7 +129,7 @@ func replaceMode(target, shape uint32) uint32 {
 // mode (exec bits from shape), ACL and xattrs. Where a new inode would do harm (owner, group, ACL or label can't be
 // reproduced, more than one link, a sticky or unwritable directory with a writable file) it plans InPlace and
 // keeps a durable copy of the target in the slot.
-func (s *Store) StageReplacement(ctx context.Context, seq uint64, src *os.File, shape Shape, p RelPath, expect Info) (*Staged, error) {
+func (s *Store) StageReplacement(ctx context.Context, seq uint64, src descriptor, shape Shape, p RelPath, expect Info) (*Staged, error) {
 	st := &Staged{store: s, seq: seq, path: p, expect: expect, shape: shape, fd: -1}
 	err := s.both("stage", p, func(folder, parent int, name string) error {
 		t, err := s.lookAt(folder, parent, name, expect)
@@ -167,8 +178,8 @@ func (s *Store) lookAt(folder, parent int, name string, expect Info) (target, er
 		return target{}, err
 	}
 	defer closeFD(fd)
-	t := target{dirOpen: y.mayChangeNames(parent), otherMount: probeMount(y, folder, parent) != nil}
-	if t.info, err = y.fstat(OpPin, fd, name); err != nil {
+	var t target
+	if t.info, t.mountPoint, err = y.pinned(OpPin, fd, parent, name); err != nil {
 		return t, err
 	}
 	if !unchanged(expect, t.info) || t.info.Kind != File && t.info.Kind != Symlink {
@@ -177,8 +188,8 @@ func (s *Store) lookAt(folder, parent int, name string, expect Info) (target, er
 	if t.dir, err = y.fstat(OpPin, parent, name); err != nil {
 		return t, err
 	}
-	t.otherMount = t.otherMount || t.dir.Dev != s.root.info.Dev
-	t.mountPoint, _ = y.isMountRoot(parent, name) // where the kernel can't tell, Place says EBUSY
+	way := s.wayTo(folder, parent, t.dir)
+	t.dirOpen, t.otherMount = way.open, way.otherMount
 	if t.info.Kind == File {
 		t.attrs, err = readXattrs(y, OpPin, fd, name, isHarmAttr)
 	}
@@ -186,7 +197,7 @@ func (s *Store) lookAt(folder, parent int, name string, expect Info) (target, er
 }
 
 // write makes the staged file, and for InPlace the copy of the target.
-func (st *Staged) write(ctx context.Context, folder, parent int, name string, src *os.File, t target) error {
+func (st *Staged) write(ctx context.Context, folder, parent int, name string, src descriptor, t target) error {
 	file := slotName(st.seq)
 	if st.placing != Exchange {
 		file = stageName(st.seq)
@@ -209,7 +220,7 @@ func (st *Staged) write(ctx context.Context, folder, parent int, name string, sr
 			return err
 		}
 	}
-	if err := st.finish(); err != nil {
+	if err := st.finish(!faithful); err != nil {
 		return err
 	}
 	if st.placing == InPlace {
@@ -235,8 +246,14 @@ func (st *Staged) create(folder int, name string) error {
 }
 
 // fill copies the content. Any error (no space, quota, size limit, medium) leaves the target untouched.
-func (st *Staged) fill(ctx context.Context, src *os.File) (err error) {
-	st.copied, err = st.store.root.copier.copyTo(ctx, OpStageWrite, st.fd, src)
+func (st *Staged) fill(ctx context.Context, src descriptor) (err error) {
+	c := st.store.root.copier
+	if f, ok := src.(*Source); ok && st.info.Kind == File && ctx.Err() == nil { // both were looked at when they were opened
+		k := copying{c: c, ctx: ctx, op: OpStageWrite, dst: st.fd, src: f.fd, name: f.Name(), end: endOf(f.info)}
+		st.copied, err = k.do(f.info, st.info.Dev)
+		return err
+	}
+	st.copied, err = c.copyTo(ctx, OpStageWrite, st.fd, src, endOf)
 	return err
 }
 
@@ -284,11 +301,14 @@ func (st *Staged) turnInPlace(folder int) error {
 	return nil
 }
 
-// finish sets mode and time last, since writing and chown move them, and makes the content durable.
-func (st *Staged) finish() error {
+// finish sets time and, where giveLooks has not, mode last, since writing and chown move them, and makes the content
+// durable.
+func (st *Staged) finish(setMode bool) error {
 	y := st.store.root.sys
-	if err := y.fchmod(OpStageMeta, st.fd, st.shape.Mode, st.name); err != nil {
-		return err
+	if setMode {
+		if err := y.fchmod(OpStageMeta, st.fd, st.shape.Mode, st.name); err != nil {
+			return err
+		}
 	}
 	if st.shape.Mtime != 0 {
 		if err := y.setTimesFD(OpStageMeta, st.fd, st.shape.Mtime, st.name); err != nil {
@@ -300,19 +320,19 @@ func (st *Staged) finish() error {
 			return err
 		}
 	}
-	now, err := y.fstat(OpStageStat, st.fd, st.name)
+	now, birth, err := y.statBirth(OpStageStat, st.fd, st.name)
 	if err == nil && now.Size != st.copied.Bytes {
 		err = fmt.Errorf("staged %d bytes of %d", now.Size, st.copied.Bytes)
 	}
 	if err == nil {
-		st.info = now
+		st.info, st.birth = now, birth
 	}
 	return err
 }
 
 // StageNew stages src as a new file at p: unnamed in p's directory (O_TMPFILE, so that default ACLs and setgid groups
 // are inherited), else in the slot. As root the new file takes the directory's owner. Setuid and setgid never cross.
-func (s *Store) StageNew(ctx context.Context, seq uint64, src *os.File, shape Shape, p RelPath) (*Staged, error) {
+func (s *Store) StageNew(ctx context.Context, seq uint64, src descriptor, shape Shape, p RelPath) (*Staged, error) {
 	shape.Mode &= 0o777
 	st := &Staged{store: s, seq: seq, path: p, shape: shape, placing: NewName, fd: -1}
 	err := s.both("stage", p, func(folder, parent int, name string) error {
@@ -328,7 +348,7 @@ func (s *Store) StageNew(ctx context.Context, seq uint64, src *os.File, shape Sh
 		if err := st.fill(ctx, src); err != nil {
 			return err
 		}
-		return st.finish()
+		return st.finish(true)
 	})
 	return st.orDiscard(err)
 }
@@ -397,7 +417,7 @@ func (st *Staged) makeLink(folder, parent int, link string) error {
 	fd, err := y.pin(OpStageStat, folder, name)
 	if err == nil {
 		st.fd, st.name = fd, name
-		st.info, err = y.fstat(OpStageStat, fd, name)
+		st.info, st.birth, err = y.statBirth(OpStageStat, fd, name)
 	}
 	if err != nil {
 		return errors.Join(err, st.store.drop(OpStageDrop, folder, name))

@@ -39,6 +39,7 @@ type Store struct {
 	dir     string
 	durable bool
 	placing Placing
+	reach   reach
 }
 
 // reservedPrefix begins every name that a Store may use inside a root or at the top of its mount.
@@ -100,6 +101,7 @@ type Displaced struct {
 	Info     Info   // what lies in the slot now
 	Slot     string // its path; empty when nothing was displaced
 	Expected bool   // it is what the caller decided on: same inode, size, mtime, mode and owner
+	Open     bool   // by somebody, for writing, when it came out: what is written later goes into the slot
 }
 
 // sameVersion compares what came out of the root with what was expected there. Ctime is left out: the rename itself
@@ -211,7 +213,7 @@ func (s *Store) takeOut(op Op, folder, parent int, name string, seq uint64, expe
 	if err != nil { // not known what came out: as if it were not the expected
 		return out, nil
 	}
-	out.Expected = sameVersion(expect, out.Info)
+	out.Expected, out.Open = sameVersion(expect, out.Info), out.Info.Kind == File && s.isWritten(folder, slot)
 	return out, nil
 }
 

@@ -1,0 +1,141 @@
+package autosync_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// What syncing costs is counted, not timed: a count is the same on every machine. The bounds lie a little above what was
+// counted; whoever adds a call for each file sees these tests fail, and decides whether the call is worth it. What has no
+// label is not counted: leases and the closing of descriptors.
+const (
+	callsOfIdleReconcile  = 2.1  // a look on each side
+	allocsOfIdleReconcile = 7.5  // over both sides
+	callsToMirror         = 34.5 // of one edit: see the list that a failure prints
+	callsToProject        = 35.5 // likewise; with the sync to disk, and the directory's times before and after
+)
+
+// calls counts labelled calls.
+type calls struct {
+	mu   sync.Mutex
+	seen map[safety.Op]int
+}
+
+func (c *calls) before(op safety.Op, _ string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen[op]++
+	return nil
+}
+
+// perFile is what a further file adds, and of what.
+func perFile(few, many map[safety.Op]int, files int) (sum float64, list string) {
+	var out strings.Builder
+	for _, op := range slices.Sorted(maps.Keys(many)) {
+		if each := float64(many[op]-few[op]) / float64(files); each > 0.05 {
+			sum += each
+			fmt.Fprintf(&out, "\n%6.2f × %s", each, op)
+		}
+	}
+	return sum, out.String()
+}
+
+func TestCallsOfAnIdleReconcile(t *testing.T) {
+	few, many := countIdle(t, 100), countIdle(t, 1100)
+	if each, list := perFile(few, many, 1000); each > callsOfIdleReconcile {
+		t.Errorf("a file takes %.2f system calls, at most %.1f are allowed:%s", each, callsOfIdleReconcile, list)
+	}
+}
+
+func countIdle(t *testing.T, files int) map[safety.Op]int {
+	p := newCounted(t, files)
+	c := p.count()
+	p.sync()
+	return c.seen
+}
+
+func TestAllocationsOfAnIdleReconcile(t *testing.T) {
+	if each := float64(allocatedIdle(t, 1100)-allocatedIdle(t, 100)) / 1000; each > allocsOfIdleReconcile {
+		t.Errorf("a file takes %.2f allocations, at most %.1f are allowed", each, allocsOfIdleReconcile)
+	}
+}
+
+// allocatedIdle is the least that several reconciles took: what else runs adds to some.
+func allocatedIdle(t *testing.T, files int) uint64 {
+	p := newCounted(t, files)
+	least := ^uint64(0)
+	for range 3 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		p.sync()
+		runtime.ReadMemStats(&after)
+		least = min(least, after.Mallocs-before.Mallocs)
+	}
+	return least
+}
+
+func TestCallsOfAnEdit(t *testing.T) {
+	for side, most := range map[mirror.Side]float64{mirror.ProjectSide: callsToMirror, mirror.MirrorSide: callsToProject} {
+		few, many := countEdits(t, side, 64), countEdits(t, side, 256)
+		each, list := perFile(few, many, 256-64)
+		if each > most {
+			t.Errorf("an edit in the %s takes %.2f system calls, at most %.1f are allowed:%s", side, each, most, list)
+		}
+	}
+}
+
+// countEdits counts what carrying so many edits takes, of files whose size tells nothing.
+func countEdits(t *testing.T, side mirror.Side, edits int) map[safety.Op]int {
+	p := newCounted(t, 300)
+	c := p.count()
+	for i := range edits {
+		name := filepath.Join([...]string{p.project, p.mirror}[side], countedFile(i))
+		p.must(os.WriteFile(name, []byte("changed"), 0o644))
+		old := time.Now().Add(-time.Minute)
+		p.must(os.Chtimes(name, old, old))
+	}
+	p.sync()
+	p.wantMirror(countedFile(edits-1), "changed")
+	p.wantProject(countedFile(edits-1), "changed")
+	return c.seen
+}
+
+func countedFile(i int) string { return fmt.Sprintf("d/f%d", i) }
+
+// newCounted is a pair with so many files that were settled long ago.
+func newCounted(t *testing.T, files int) *pair {
+	t.Helper()
+	project := filepath.Join(t.TempDir(), "project")
+	if err := os.MkdirAll(filepath.Join(project, "d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range files {
+		if err := os.WriteFile(filepath.Join(project, countedFile(i)), []byte("content"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := newPairAt(t, project, mirror.Options{Workers: 1, Population: mirror.Walk})
+	time.Sleep(50 * time.Millisecond) // two ticks of the clock of files, so that their stamps prove something
+	p.sync()
+	return p
+}
+
+// count counts the calls of both sides from now on.
+func (p *pair) count() *calls {
+	c := &calls{seen: map[safety.Op]int{}}
+	p.hook(mirror.ProjectSide, c.before)
+	p.hook(mirror.MirrorSide, c.before)
+	clear(c.seen)
+	return c
+}
