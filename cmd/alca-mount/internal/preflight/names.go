@@ -43,7 +43,7 @@ func names() []name {
 		{[]string{"*.tfstate", "*.tfstate.*"}, "Terraform state", nil},
 		{[]string{"*.tfvars", "*.tfvars.json"}, "Terraform variables", regexp.MustCompile(`(?i)(password|secret|token|private_key|access_key)\w*"?\s*[:=]\s*"[^"]`)},
 		{[]string{"credentials", "credentials.*", "*credentials.json", "secrets.*", "secret.*"}, "credentials file", regexp.MustCompile(`(?i)(key|secret|token|password|passwd|private)`)},
-		{[]string{"*.json"}, "service account key", regexp.MustCompile(`"private_key"\s*:\s*"-----BEGIN`)},
+		{[]string{"*.json"}, "service account key", regexp.MustCompile(`"private_key"\s*:\s*"-----BEGIN|"type"\s*:\s*"service_account"`)},
 		{[]string{"kubeconfig", "kubeconfig.*", "*.kubeconfig", "config"}, "Kubernetes access", regexp.MustCompile(`(?m)^\s*-?\s*(client-key-data|token|password):\s*\S`)},
 		{[]string{".npmrc"}, "npm token", regexp.MustCompile(`(?m)^[^#;\n]*_(authToken|auth|password)\s*=\s*[^\s$]`)},
 		{[]string{".yarnrc.yml"}, "npm token", regexp.MustCompile(`(?m)^\s*npmAuth(Token|Ident):\s*["']?[^\s"'$]`)},
