@@ -134,9 +134,23 @@ step_packages() {
 	dpkg --path-include='/usr/share/man/*' --path-include='/usr/share/doc/*' -i dist/*.deb >/dev/null
 	local bad=
 	scripts/package/check.sh || bad=yes
+	newcomer || bad=yes
 	dpkg -P alca-mount >/dev/null
 	[ -z "$bad" ] || fail "the installed deb"
 	[ ! -e /usr/bin/alca-mount ] || fail "the removed deb left /usr/bin/alca-mount"
+}
+
+# newcomer lets an ordinary user go the way of the tutorial with the installed program, in a real project.
+newcomer() {
+	local home ok=
+	home=$(mktemp -d)
+	cp -R "$(go list -m -f '{{.Dir}}' github.com/spf13/cobra)" "$home/source"
+	mkdir "$home/home"
+	cp scripts/package/newcomer.sh "$home"
+	chown -R "$ordinary" "$home"
+	su "$ordinary" -c "HOME=$home/home sh $home/newcomer.sh $home/source" && ok=yes
+	rm -rf "$home"
+	[ -n "$ok" ]
 }
 
 # A few seconds of each fuzz target.
