@@ -2,6 +2,8 @@ package autosync_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/alca-mount/alca-mount/autosync"
@@ -18,6 +20,7 @@ func TestStandingFactsAreToldOnce(t *testing.T) {
 	t.Cleanup(func() { l.s.Stop(context.Background()) })
 	p.must(l.s.Ready(t.Context()))
 	facts := map[safety.RelPath]autosync.EventType{"secret": autosync.Orphan, "ro/new": autosync.Refused, ".envrc": autosync.Held}
+	p.must(os.Chmod(filepath.Join(p.mirror, "ro"), 0o755)) // an agent may; without it an ordinary user writes nothing there
 	for path, as := range facts {
 		l.write(l.mirror, string(path), "agent")
 		l.await(as, string(path))
