@@ -205,12 +205,14 @@ func (b *builder) finishPlace(p *place) error {
 		if p.path == safety.Top {
 			mode |= 0o700 // a mirror that its owner can't enter is of no use
 		}
-		if p.has = has; has != mode {
-			if p.has, err = setMode(dst, mode); err != nil {
-				return err
-			}
+		// Before the mode: of a directory that may not be searched an ordinary user can't set times either.
+		if err := dst.SetOwnTimes(p.source.Mtime); err != nil {
+			return err
 		}
-		return dst.SetOwnTimes(p.source.Mtime)
+		if p.has = has; has != mode {
+			p.has, err = setMode(dst, mode)
+		}
+		return err
 	})
 	p.finished = true
 	if err != nil {
