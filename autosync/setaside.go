@@ -2,7 +2,9 @@ package autosync
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -83,6 +85,9 @@ const repository = ".git"
 
 func (e *engine) keepRepository(p safety.RelPath) {
 	kept, err := e.keepTree(p, gitFolder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return // its directory could not be searched until it was opened up
+	}
 	if err != nil {
 		e.failNow(p, fmt.Errorf("keep the commits made in the mirror: %w", err))
 		return
