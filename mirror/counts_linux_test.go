@@ -119,7 +119,7 @@ func allocated(t *testing.T, files int) runtime.MemStats {
 	var all []runtime.MemStats
 	w := newWorld(t)
 	makeCounted(t, w.project, 1, files)
-	for range 2 {
+	for range 5 {
 		var before, after runtime.MemStats
 		s := w.session()
 		runtime.ReadMemStats(&before)
