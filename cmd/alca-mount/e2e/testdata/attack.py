@@ -75,6 +75,12 @@ def handles():
         top = os.path.dirname(top)
 
 
+def made_device(name):
+    os.mknod(name, 0o060600, os.makedev(254, 0))
+    os.unlink(name)  # where it can be made, nothing of it is to stay
+    return "made"
+
+
 def moved():
     os.rename(P, P + "-away")
     os.rename(P + "-away", P)
@@ -139,7 +145,7 @@ hidden = {
     "by nsenter": lambda: shell("nsenter -t 1 -m cat '%s/.env'" % P),
     "by another /proc": lambda: shell("unshare -Urm sh -c \"mount -t proc p /mnt; cat /mnt/*/root'%s/.env'\"" % P),
     "by a device": lambda: [open(os.path.join("/dev", n), "rb") for n in os.listdir("/dev") if os.path.exists("/dev/" + n) and (os.stat("/dev/" + n).st_mode & 0o170000) == 0o060000] and "a disk" or None,
-    "by a device made": lambda: os.mknod("/tmp/alca-attack-%d" % os.getpid(), 0o060600, os.makedev(254, 0)) or "made",
+    "by a device made": lambda: made_device("/tmp/alca-attack-%d" % os.getpid()),
     "by the terminal's input": lambda: __import__("fcntl").ioctl(0, 0x5412, b"x") == 0 and os.environ.get("USERTTY") and "typed" or None,
     "by capabilities": lambda: [l for l in open("/proc/self/status") if l.startswith(("CapPrm", "CapEff", "CapBnd", "CapAmb", "CapInh")) and int(l.split()[1], 16)] and "some are left" or None,
     "by new privileges": lambda: "NoNewPrivs:\t1\n" not in open("/proc/self/status").readlines() and "they can be had" or None,
