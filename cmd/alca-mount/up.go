@@ -111,7 +111,7 @@ func (a *app) up(ctx context.Context, flags *runFlags) error {
 			return err
 		}
 	}
-	return a.startKeeper(ctx, state, where.project)
+	return a.startKeeper(state, where.project)
 }
 
 // agreeToDrift tells what changed and asks whether to start anew.

@@ -10,7 +10,7 @@ import (
 	"github.com/alca-mount/alca-mount/mirror"
 )
 
-func (a *app) startKeeper(context.Context, *mirror.StateDir, string) error {
+func (a *app) startKeeper(*mirror.StateDir, string) error {
 	return fmt.Errorf("containers that stay, on this system: %w", errors.ErrUnsupported)
 }
 

@@ -36,7 +36,8 @@ func upLog(state *mirror.StateDir, project string) string {
 }
 
 // startKeeper starts this program again, in the foreground of a session of its own, and returns when the container is up.
-func (a *app) startKeeper(ctx context.Context, state *mirror.StateDir, project string) error {
+// What that process tells goes to a log, from which it is passed on here.
+func (a *app) startKeeper(state *mirror.StateDir, project string) error {
 	if err := os.MkdirAll(state.ProjectDir(project), 0o700); err != nil {
 		return err
 	}
@@ -45,24 +46,42 @@ func (a *app) startKeeper(ctx context.Context, state *mirror.StateDir, project s
 		return err
 	}
 	defer log.Close()
-	ready, said, err := os.Pipe()
+	tail, err := os.Open(log.Name())
+	if err != nil {
+		return err
+	}
+	defer tail.Close()
+	keeper, ready, err := spawnKeeper(log)
 	if err != nil {
 		return err
 	}
 	defer ready.Close()
+	return a.awaitUp(keeper, ready, tail)
+}
+
+// spawnKeeper starts the process that looks after a container; it writes a line to ready when that is up.
+func spawnKeeper(log *os.File) (keeper *exec.Cmd, ready *os.File, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return errors.Join(err, said.Close())
+		return nil, nil, err
 	}
-	cmd := exec.Command(self, append(os.Args[1:], "--foreground", "--no-preflight")...)
-	cmd.Env = append(os.Environ(), readyVariable+"=3")
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{said}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = cmd.Start()
-	said.Close()
+	ready, said, err := os.Pipe()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
+	defer said.Close() // its own copy alone keeps the pipe open: its death ends what is read
+	keeper = exec.Command(self, append(os.Args[1:], "--foreground", "--no-preflight")...)
+	keeper.Env = append(os.Environ(), readyVariable+"=3")
+	keeper.Stdout, keeper.Stderr, keeper.ExtraFiles = log, log, []*os.File{said}
+	keeper.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := keeper.Start(); err != nil {
+		return nil, nil, errors.Join(err, ready.Close())
+	}
+	return keeper, ready, nil
+}
+
+// awaitUp passes on what the keeper tells, and our signals to it, until its container is up or it ended.
+func (a *app) awaitUp(keeper *exec.Cmd, ready io.Reader, tail io.Reader) error {
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, unignored(stopping())...)
 	defer signal.Stop(interrupted)
@@ -71,11 +90,6 @@ func (a *app) startKeeper(ctx context.Context, state *mirror.StateDir, project s
 		line, err := bufio.NewReader(ready).ReadString('\n')
 		up <- err == nil && line != ""
 	}()
-	tail, err := os.Open(upLog(state, project))
-	if err != nil {
-		return err
-	}
-	defer tail.Close()
 	for {
 		_, _ = io.Copy(a.stderr, tail)
 		select {
@@ -84,9 +98,9 @@ func (a *app) startKeeper(ctx context.Context, state *mirror.StateDir, project s
 			if isUp {
 				return nil
 			}
-			return keeperFailed(cmd.Wait(), a, tail)
+			return keeperFailed(keeper.Wait(), a, tail)
 		case s := <-interrupted:
-			_ = cmd.Process.Signal(s)
+			_ = keeper.Process.Signal(s)
 		case <-time.After(keeperTurn):
 		}
 	}
