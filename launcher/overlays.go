@@ -11,9 +11,11 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
+	"github.com/alca-mount/alca-mount/launcher/internal/container"
 	"github.com/alca-mount/alca-mount/launcher/internal/overlay"
 	"github.com/alca-mount/alca-mount/launcher/internal/plain"
 	"github.com/alca-mount/alca-mount/mirror"
@@ -34,10 +36,12 @@ type Overlay struct {
 // OverlaySeed is what an overlay begins with.
 type OverlaySeed string
 
-// The seeds: nothing, a copy of the project's own directory, or what a command makes, which is run where CMD runs.
+// The seeds: nothing, a copy of the project's own directory, what the container's image has at the same path, or what a
+// command makes, which is run where CMD runs.
 const (
 	SeedEmpty   OverlaySeed = "empty"
 	SeedCopy    OverlaySeed = "copy"
+	SeedImage   OverlaySeed = "image"
 	SeedCommand OverlaySeed = "command"
 )
 
@@ -82,8 +86,8 @@ func (l *launch) checkOverlays() error {
 			return fmt.Errorf("overlay %s: the mirror has this directory, and its changes come home: exclude it, too, if the agent is to have its own", o.Path)
 		case o.Seed == SeedCommand && o.Command == "":
 			return fmt.Errorf("overlay %s: seed \"command\" needs a command", o.Path)
-		case o.Seed == SeedCommand && l.opts.inContainer():
-			return fmt.Errorf("overlay %s: seed \"command\" in a container: %w: use seed \"empty\" and let CMD fill it", o.Path, errors.ErrUnsupported)
+		case o.Seed == SeedImage && !l.opts.inContainer():
+			return fmt.Errorf("overlay %s: seed \"image\" is of launches in a container: expected an image, or another seed", o.Path)
 		}
 		for _, other := range l.opts.Overlays[:i] {
 			if o.Path.In(other.Path) || other.Path.In(o.Path) {
@@ -189,7 +193,7 @@ func (l *launch) digest(o Overlay) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s/%s\n%s\n%q\n", goruntime.GOOS, goruntime.GOARCH, o.Seed, o.Command)
 	if l.opts.inContainer() {
-		fmt.Fprintf(h, "image %s\n", l.opts.Container.Image)
+		fmt.Fprintf(h, "image %s\n", strings.TrimPrefix(l.docked.image.ID, "sha256:")) // its name may be another's by now
 	}
 	for _, p := range o.Lock {
 		f, info, err := l.mirror.Root.Open(p)
@@ -217,6 +221,11 @@ func (l *launch) settleSeed(ctx context.Context, one *laid) error {
 		one.note = "the rules changed since it was copied: it is seeded anew" // it may hold what they hide now
 		return l.seed(ctx, one)
 	}
+	if have != "" {
+		if err := l.give(one.kept.Tree()); err != nil {
+			return err
+		}
+	}
 	step := overlay.Decide(have, one.digest, string(one.OnStale))
 	again := "alca-mount overlays refresh " + string(one.Path)
 	switch step {
@@ -235,30 +244,16 @@ func (l *launch) settleSeed(ctx context.Context, one *laid) error {
 
 // seed makes the directory. One that a command makes is empty until it ran.
 func (l *launch) seed(ctx context.Context, one *laid) error {
-	host := filepath.Join(l.project, filepath.FromSlash(string(one.Path)))
 	var fill func(string) error
 	at := ""
-	if one.Seed == SeedCopy {
-		info, err := os.Lstat(host)
-		why := ""
-		switch {
-		case err != nil || !info.IsDir():
-			why = "the project has no such directory"
-		case l.opts.inContainer():
-			why, err = overlay.Foreign(host)
-			if err != nil {
-				return err
-			}
+	switch one.Seed {
+	case SeedCopy:
+		var err error
+		if fill, at, err = l.fromProject(ctx, one); err != nil {
+			return err
 		}
-		if why == "" {
-			at = host
-			fill = func(dir string) error {
-				_, err := mirror.CopyExcluded(ctx, l.project, one.Path, dir, mirror.Options{Policy: l.policy, Progress: l.opts.Progress})
-				return err
-			}
-		} else if !one.auto || info != nil {
-			one.note = "it begins empty: " + why
-		}
+	case SeedImage:
+		fill = l.fromImage(ctx, one)
 	}
 	if err := one.kept.Make(fill); err != nil {
 		return err
@@ -275,6 +270,36 @@ func (l *launch) seed(ctx context.Context, one *laid) error {
 	return one.kept.Save()
 }
 
+// fromProject fills an overlay with a copy of the project's own directory, which was used at the path at; nil where there
+// is none that would work.
+func (l *launch) fromProject(ctx context.Context, one *laid) (fill func(string) error, at string, err error) {
+	host := filepath.Join(l.project, filepath.FromSlash(string(one.Path)))
+	info, lerr := os.Lstat(host)
+	why := ""
+	switch {
+	case lerr != nil || !info.IsDir():
+		why = "the project has no such directory"
+	case l.opts.inContainer():
+		var lib overlay.Library
+		if lib, err = l.docked.library(ctx); err == nil {
+			why, err = overlay.Foreign(host, lib)
+		}
+		if err != nil {
+			return nil, "", err
+		}
+	}
+	if why != "" {
+		if !one.auto || info != nil {
+			one.note = "it begins empty: " + why
+		}
+		return nil, "", nil
+	}
+	return func(dir string) error {
+		_, err := mirror.CopyExcluded(ctx, l.project, one.Path, dir, mirror.Options{Policy: l.policy, Progress: l.opts.Progress})
+		return err
+	}, host, nil
+}
+
 // hiding identifies what rules hide in a copy.
 func (l *launch) hiding() string {
 	rules, h := l.policy.Rules(), sha256.New()
@@ -287,13 +312,24 @@ func (l *launch) hiding() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// give makes a new directory the property of whoever has the project: as root we make it for another user's container.
+// give makes all of a directory the property of whom CMD runs as: as root we make it for another user.
 func (l *launch) give(dir string) error {
-	if os.Geteuid() != 0 {
+	owner := l.newOwner()
+	if !owner.Give || overlay.Owned(dir, owner) {
 		return nil
 	}
-	owner := ownerOf(l.project)
-	return os.Lchown(dir, owner.UID, owner.GID)
+	return overlay.GiveAll(dir, owner)
+}
+
+// newOwner is whom the launch's overlays are given to.
+func (l *launch) newOwner() overlay.Owner {
+	o := ownerOf(l.project)
+	if l.docked != nil {
+		if uid, gid, known := l.docked.user.Numbers(); known {
+			o.UID, o.GID = uid, gid
+		}
+	}
+	return overlay.Owner{UID: o.UID, GID: o.GID, Give: os.Geteuid() == 0}
 }
 
 // binds are the overlays as a runtime puts them over the mirror.
@@ -339,7 +375,7 @@ func (l *launch) runSeeds(ctx context.Context) error {
 		if err := l.runSeed(ctx, o); err != nil {
 			return fmt.Errorf("overlay %s: %w", o.Path, err)
 		}
-		if err := errors.Join(l.runtime.close(), l.enter(ctx)); err != nil { // a runtime runs one command
+		if err := l.again(ctx); err != nil {
 			return err
 		}
 		o.pending, o.kept.Digest = false, o.digest
@@ -348,6 +384,14 @@ func (l *launch) runSeeds(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// again has the runtime ready for another command. Plainly and in a namespace one runs one; of containers each has its own.
+func (l *launch) again(ctx context.Context) error {
+	if l.docked != nil {
+		return nil
+	}
+	return errors.Join(l.runtime.close(), l.enter(ctx))
 }
 
 func (l *launch) runSeed(ctx context.Context, o *laid) error {
@@ -361,10 +405,15 @@ func (l *launch) runSeed(ctx context.Context, o *laid) error {
 		out = os.Stderr // CMD's own output is nobody else's
 	}
 	env, mark := l.ownEnvironment(l.place.workdir)
-	exit, err := l.runtime.run(ctx, plain.Spec{
+	run := l.runtime.run
+	if l.docked != nil {
+		run = l.docked.runOnce
+	}
+	exit, err := run(ctx, plain.Spec{
 		Argv: []string{"/bin/sh", "-c", o.Command}, Dir: l.place.workdir, Env: env, Stdin: null, Stdout: out, Stderr: out,
 		Grace: defaultGrace, Linger: linger, Signals: l.opts.Signals, Mark: mark,
 	})
+	l.mayRun = errors.Is(err, container.ErrMayRun)
 	if err == nil && exit.Code != 0 {
 		err = fmt.Errorf("its command ended with %d: %s", exit.Code, o.Command)
 	}

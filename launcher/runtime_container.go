@@ -150,8 +150,7 @@ func (r *containerRuntime) makeHome() error {
 
 // open plans the binds: the mirror, its read-only paths over it, and the mounts.
 func (r *containerRuntime) open(_ context.Context, on ground) (place, error) {
-	r.l.session.Engine = r.l.engineHost()
-	if err := r.l.session.Save(); err != nil { // before there is a container to be found
+	if err := r.findable(); err != nil {
 		return place{}, err
 	}
 	p := place{
@@ -249,27 +248,25 @@ func entriesOf(m *mirror.Mirror) []container.Entry {
 }
 
 func (r *containerRuntime) run(ctx context.Context, spec plain.Spec) (plain.Exit, error) {
-	streams := spec
-	if streams.Stdin == nil {
-		streams.Stdin = os.Stdin
+	if r.l.opts.Stay == nil {
+		return r.runOnce(ctx, spec)
 	}
-	if streams.Stdout == nil {
-		streams.Stdout = os.Stdout
-	}
-	if streams.Stderr == nil {
-		streams.Stderr = os.Stderr
-	}
-	run := func(ctx context.Context, s container.Spec) (container.Exit, error) {
-		return container.Run(ctx, r.engine, s)
-	}
-	if r.l.opts.Stay != nil {
-		run = r.stays
-	}
-	exit, err := run(ctx, container.Spec{
-		Settings: r.settings(), Command: r.opts.command(spec.Argv), Entrypoint: r.opts.entrypoint(), Env: containerEnv(r.l.session.ID, r.l.project, r.profileEnv(), r.l.opts.Env, spec.Dir), Dir: spec.Dir,
-		Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr, Grace: spec.Grace, Signals: spec.Signals,
-	})
+	exit, err := r.stays(ctx, r.spec(spec))
 	return plain.Exit{Code: exit.Code, Killed: exit.Killed}, err
+}
+
+// runOnce runs a command in a container of its own, which is gone when it has ended. Until the runtime is closed, there may
+// be one after the other.
+func (r *containerRuntime) runOnce(ctx context.Context, spec plain.Spec) (plain.Exit, error) {
+	exit, err := container.Run(ctx, r.engine, r.spec(spec))
+	return plain.Exit{Code: exit.Code, Killed: exit.Killed}, err
+}
+
+func (r *containerRuntime) spec(s plain.Spec) container.Spec {
+	return container.Spec{
+		Settings: r.settings(), Command: r.opts.command(s.Argv), Entrypoint: r.opts.entrypoint(), Env: containerEnv(r.l.session.ID, r.l.project, r.profileEnv(), r.l.opts.Env, s.Dir), Dir: s.Dir,
+		Stdin: cmp.Or(s.Stdin, os.Stdin), Stdout: cmp.Or(s.Stdout, os.Stdout), Stderr: cmp.Or(s.Stderr, os.Stderr), Grace: s.Grace, Signals: s.Signals,
+	}
 }
 
 func (r *containerRuntime) settings() container.Settings {

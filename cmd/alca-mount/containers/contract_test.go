@@ -62,6 +62,8 @@ func contract(t *testing.T, e *engine) {
 		{"configuration", configuration},
 		{"killed", killed},
 		{"overlays", overlays},
+		{"overlay of an image", overlayOfImage},
+		{"overlay by a command", overlayByCommand},
 		{"image of a snapshot", imageOfSnapshot},
 		{"stays", stays},
 		{"stays and is killed", staysKilled},

@@ -267,8 +267,8 @@ func (e *engine) load(t *testing.T, name string, rootfs io.Reader) {
 	}
 }
 
-// busyboxTar is a root file system of busybox alone.
-func busyboxTar(t *testing.T) io.Reader {
+// busyboxTar is a root file system of busybox alone, and of files "path=content" that are root's.
+func busyboxTar(t *testing.T, files ...string) io.Reader {
 	t.Helper()
 	program, err := os.ReadFile("/bin/busybox")
 	if err != nil {
@@ -303,6 +303,10 @@ func busyboxTar(t *testing.T) io.Reader {
 		}
 	}
 	add(tar.Header{Name: "etc/passwd", Typeflag: tar.TypeReg, Mode: 0o644}, []byte("root:x:0:0:root:/root:/bin/sh\n"))
+	for _, file := range files {
+		name, content, _ := strings.Cut(file, "=")
+		add(tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644}, []byte(content))
+	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,14 @@ type Identity struct {
 // Owner is whom the files outside belong to.
 type Owner struct{ UID, GID int }
 
+// Numbers are the uid and gid, where they are numbers and the same outside.
+func (id Identity) Numbers() (uid, gid int, ok bool) {
+	if strings.HasPrefix(id.NS, "keep-id") {
+		return 0, 0, false
+	}
+	return numbers(id.User)
+}
+
 // IdentityOf decides. Without a wish the command is whoever owns the files, by number: what it makes is theirs, what they
 // have it can write.
 func IdentityOf(goos string, k Kind, f docker.Facts, wish string, o Owner) (Identity, error) {

@@ -108,5 +108,5 @@ func LocksFor(p safety.RelPath) []safety.RelPath {
 	return nil
 }
 
-// Stale is the text for an overlay whose lock files are others than those that it was made for.
-const Stale = "it was made for other lock files than those of now, or for another platform"
+// Stale is the text for an overlay that was made for something else than what is there now.
+const Stale = "it was made for other lock files than those of now, or for another image, platform or seed"

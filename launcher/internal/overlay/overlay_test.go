@@ -1,9 +1,11 @@
 package overlay
 
 import (
+	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -211,7 +213,7 @@ func TestRelocate(t *testing.T) {
 func TestForeign(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a.js"), "text", 0o755)
-	if why, err := Foreign(dir); why != "" || err != nil {
+	if why, err := Foreign(dir, Glibc); why != "" || err != nil {
 		t.Errorf("%q, %v", why, err)
 	}
 	head := make([]byte, 64) // of an ELF file for a machine that nobody has
@@ -221,14 +223,47 @@ func TestForeign(t *testing.T) {
 	binary.LittleEndian.PutUint32(head[20:], 1)
 	binary.LittleEndian.PutUint16(head[52:], 64)
 	write(t, filepath.Join(dir, "p/b.node"), string(head), 0o644)
-	if why, err := Foreign(dir); !strings.Contains(why, "p/b.node is made for EM_SPARC") || err != nil {
+	if why, err := Foreign(dir, Glibc); !strings.Contains(why, "p/b.node is made for EM_SPARC") || err != nil {
 		t.Errorf("%q, %v", why, err)
 	}
 	mac := make([]byte, 32) // a 64-bit Mach-O header without commands
 	binary.LittleEndian.PutUint32(mac, 0xfeedfacf)
 	binary.LittleEndian.PutUint32(mac[4:], 0x01000007)
 	write(t, filepath.Join(dir, "p/b.node"), string(mac), 0o644)
-	if why, err := Foreign(dir); !strings.Contains(why, "made for macOS") || err != nil {
+	if why, err := Foreign(dir, Glibc); !strings.Contains(why, "made for macOS") || err != nil {
 		t.Errorf("%q, %v", why, err)
+	}
+}
+
+// What is made for one C library is foreign where the image has the other.
+func TestForeignLibrary(t *testing.T) {
+	for _, c := range []struct {
+		libs []string
+		want Library
+	}{{[]string{"libdl.so.2", "libc.so.6"}, Glibc}, {[]string{"libstdc++.so.6", "libc.musl-x86_64.so.1"}, Musl}, {[]string{"libz.so.1"}, ""}, {nil, ""}} {
+		if got := madeFor(c.libs); got != c.want {
+			t.Errorf("madeFor(%q) = %q, want %q", c.libs, got, c.want)
+		}
+	}
+	program, err := exec.LookPath("cp")
+	if err != nil {
+		t.Skip("no program to look at")
+	}
+	text := read(t, program)
+	f, err := elf.NewFile(strings.NewReader(text))
+	if err != nil {
+		t.Skip(err)
+	}
+	libs, err := f.ImportedLibraries()
+	made := madeFor(libs)
+	if err != nil || made == "" {
+		t.Skip("no program for a known library")
+	}
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "m.node"), text, 0o644)
+	for _, lib := range []Library{Glibc, Musl} {
+		if why, err := Foreign(dir, lib); err != nil || (why == "") != (lib == made) {
+			t.Errorf("made for %s, in an image with %s: %q, %v", made, lib, why, err)
+		}
 	}
 }

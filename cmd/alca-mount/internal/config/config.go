@@ -102,7 +102,7 @@ type Mount struct {
 // Overlay is a directory that the command has a copy of its own of.
 type Overlay struct {
 	Path    string   `toml:"path" as:"inside" need:"yes" doc:"The directory, relative to the project."`
-	Seed    string   `toml:"seed" enum:"empty copy command" doc:"What it begins with: nothing, a copy of the project's own, or what a command makes. Default: copy; with command: command."`
+	Seed    string   `toml:"seed" enum:"empty copy image command" doc:"What it begins with: nothing, a copy of the project's own, what the image has at the same path, or what a command makes. Default: copy; with command: command."`
 	Command string   `toml:"command" as:"script" doc:"Shell command that fills it, run where the command runs, at the mirror's top."`
 	Lock    []string `toml:"lock" as:"inside" doc:"Files that say what belongs in it; when they change, it is stale. Default: those that belong to a directory of its name."`
 	Scope   string   `toml:"scope" enum:"project session" doc:"Kept for the project, or gone with the session. Default: project."`
