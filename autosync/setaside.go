@@ -70,7 +70,11 @@ func (e *engine) setAsideCommits(ctx context.Context) {
 	case moved:
 		e.keepRepository(repository)
 	}
-	// No repository below the top is mirrored: one that is there is the agent's.
+	e.keepNestedRepositories()
+}
+
+// keepNestedRepositories keeps the repositories that lie deeper: none is mirrored, so that one that is there is the agent's.
+func (e *engine) keepNestedRepositories() {
 	for p, found := range e.view.mirrored.All() {
 		if found.Info.Kind != safety.Directory || !found.Access.Mirrored() {
 			continue

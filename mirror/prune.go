@@ -48,7 +48,7 @@ func (s *StateDir) Prune(ctx context.Context, opts PruneOptions) ([]Pruned, erro
 	}
 	var list []*Session
 	for _, one := range all {
-		if one.onlyKeeps() {
+		if one.OnlyKeeps() {
 			list = append(list, one)
 		}
 	}
@@ -112,8 +112,8 @@ func (p *pruning) remove() {
 	}
 }
 
-// onlyKeeps reports whether a session is there only for the versions that it keeps.
-func (s *Session) onlyKeeps() bool {
+// OnlyKeeps reports whether a session is there only for the versions that it keeps.
+func (s *Session) OnlyKeeps() bool {
 	if s.Damaged != nil || s.State != SessionEnded || s.Ended.IsZero() {
 		return false
 	}
@@ -159,7 +159,7 @@ func days(d time.Duration) string {
 // mayGo reports whether nothing speaks against a session's removal but that it may be young.
 func (s *Session) mayGo(opts PruneOptions) bool {
 	holder, err := s.Holder()
-	return s.onlyKeeps() && (err != nil || holder.PID == 0) && (opts.Spare == nil || opts.Spare(s) == "")
+	return s.OnlyKeeps() && (err != nil || holder.PID == 0) && (opts.Spare == nil || opts.Spare(s) == "")
 }
 
 // prune removes a session if it is still what it was listed as. Another process may have taken it up since.
@@ -173,7 +173,7 @@ func (s *Session) prune(opts PruneOptions) (gone bool, err error) {
 		return false, nil // gone since, or written by another version
 	}
 	s.Record = now
-	if !s.onlyKeeps() || opts.Spare != nil && opts.Spare(s) != "" {
+	if !s.OnlyKeeps() || opts.Spare != nil && opts.Spare(s) != "" {
 		return false, nil
 	}
 	if opts.DryRun {

@@ -13,7 +13,7 @@ func (s *Session) EndedBadly() bool {
 }
 
 // KeepsVersions reports whether the session's folder, or its store elsewhere, holds a version that may be nowhere else:
-// displaced, of a conflict, refused, held. What cannot be looked into may hold one.
+// displaced, of a conflict, refused, held, discarded. What cannot be looked into may hold one.
 func (s *Session) KeepsVersions() bool {
 	if store := s.Stores[0]; store != "" && holdsAny(store) {
 		return true
@@ -25,7 +25,7 @@ func (s *Session) KeepsVersions() bool {
 	for _, e := range entries {
 		name, _, _ := strings.Cut(e.Name(), "~")
 		switch name {
-		case "store", "conflicts", "refused", "held", "git":
+		case "store", "conflicts", "refused", "held", "git", "discarded":
 			if holdsAny(filepath.Join(s.dir, e.Name())) {
 				return true
 			}

@@ -16,29 +16,14 @@ import (
 // Remove removes the session's folder, the mirror in it included, and what is kept for the session elsewhere.
 // A mirror outside of the folder is the caller's to remove ([Mirror.Remove]). The record goes last: a removal that was
 // interrupted leaves a session that is listed and can be removed again.
-func (s *Session) Remove() error { return s.remove(false) }
-
-// RemoveAnyway is Remove also where the mirror in the session's folder lost its marker: on the user's word.
-func (s *Session) RemoveAnyway() error { return s.remove(true) }
-
-// BeginRemoval notes durably that the mirror is going. A removal that is cut short must not look like an agent that
-// deleted half of the project.
-func (s *Session) BeginRemoval() error {
-	if s.State == SessionBuilding || s.State == SessionRemoving {
-		return nil
-	}
-	s.State = SessionRemoving
-	return s.Save()
-}
-
-func (s *Session) remove(anyway bool) error {
+func (s *Session) Remove() error {
 	if s.Damaged != nil {
 		return s.Damaged
 	}
 	if err := s.Lock(); err != nil {
 		return err
 	}
-	err := s.empty(anyway)
+	err := s.empty()
 	if uerr := s.Unlock(); err == nil {
 		err = uerr
 	}
@@ -54,32 +39,44 @@ func (s *Session) remove(anyway bool) error {
 	return nil
 }
 
-// empty removes all but the lock. Everything happens below a handle of the session's folder, taken without following
-// a link, so that no name in the record or in the folder leads out of it.
-func (s *Session) empty(anyway bool) error {
-	info, err := os.Lstat(s.dir)
+// RemoveOwnMirror removes the mirror in the session's folder also where it lost its marker: on the user's word.
+func (s *Session) RemoveOwnMirror() error {
+	root, err := s.openFolder()
 	if err != nil {
 		return err
 	}
-	if err := checkPlace(s.Record, s.dir); err != nil || !info.IsDir() {
-		return errors.Join(fmt.Errorf("%s is not a session's folder", s.dir), err)
+	defer root.Close()
+	return removeTree(root, "mirror")
+}
+
+// BeginRemoval notes durably that the mirror is going. A removal that is cut short must not look like an agent that
+// deleted half of the project.
+func (s *Session) BeginRemoval() error {
+	if s.State == SessionBuilding || s.State == SessionRemoving {
+		return nil
 	}
-	if _, err := os.Lstat(filepath.Join(s.dir, "mirror")); err == nil {
+	s.State = SessionRemoving
+	return s.Save()
+}
+
+// empty removes all but the lock.
+func (s *Session) empty() error {
+	root, err := s.openFolder()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if _, err := root.Lstat("mirror"); err == nil {
 		if err := s.BeginRemoval(); err != nil {
 			return err
 		}
 	}
-	if err := s.removeOwnMirror(anyway); err != nil {
+	if err := s.removeOwnMirror(); err != nil {
 		return err
 	}
 	if err := s.removeStores(); err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(s.dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
 	entries, err := fs.ReadDir(root.FS(), ".")
 	for _, e := range entries {
 		if err == nil && e.Name() != lockName && e.Name() != recordName {
@@ -92,9 +89,22 @@ func (s *Session) empty(anyway bool) error {
 	return err
 }
 
+// openFolder opens the session's folder, without following a link: what is removed below the handle is in it, whatever
+// names the record or the folder have.
+func (s *Session) openFolder() (*os.Root, error) {
+	info, err := os.Lstat(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPlace(s.Record, s.dir); err != nil || !info.IsDir() {
+		return nil, errors.Join(fmt.Errorf("%s is not a session's folder", s.dir), err)
+	}
+	return os.OpenRoot(s.dir)
+}
+
 // removeOwnMirror removes the mirror in the session's folder. A directory there that is not empty and does not carry
 // the session's marker is somebody else's, or a build that was never finished: only the latter goes.
-func (s *Session) removeOwnMirror(anyway bool) error {
+func (s *Session) removeOwnMirror() error {
 	dir := filepath.Join(s.dir, "mirror")
 	info, err := os.Lstat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -112,8 +122,8 @@ func (s *Session) removeOwnMirror(anyway bool) error {
 	}
 	defer root.Close()
 	err = safety.RemoveMirror(context.Background(), root, s.ID)
-	if errors.Is(err, safety.ErrNoMarker) && (anyway || s.State == SessionBuilding) {
-		return nil // removeTree takes it: it is in our folder, and nobody was given it or the user said so
+	if errors.Is(err, safety.ErrNoMarker) && s.State == SessionBuilding {
+		return nil // removeTree takes it: it is in our folder, and nobody was given it
 	}
 	return err
 }

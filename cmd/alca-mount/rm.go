@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/launcher"
 	"github.com/alca-mount/alca-mount/mirror"
-	"github.com/alca-mount/alca-mount/safety"
 )
 
 func (a *app) rmCommand() *cobra.Command {
@@ -20,9 +19,11 @@ func (a *app) rmCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rm SESSION [--force]",
 		Short: "Remove a mirror and its session",
-		Long: `Remove the mirror of SESSION and the session, with the versions kept in it.
-It refuses while the mirror holds edits or new files that were not brought home. Deletions that were not carried are
-listed and do not keep it.`,
+		Long: `Remove the mirror of SESSION. It refuses while the mirror holds edits or new files that were not brought home.
+Deletions that were not carried are listed and do not keep it. What may never cross is set aside first: orphans, refused
+versions, commits.
+A session that changed the project, or keeps versions, stays for undo, until prune takes it; of such a one, rm --force
+removes the versions, too.`,
 		Args:              args(1, 1, "one session"),
 		ValidArgsFunction: completeSession,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -31,16 +32,23 @@ listed and do not keep it.`,
 			return stopped(ctx, a.rm(ctx, args[0], force))
 		},
 	}
-	c.Flags().BoolVar(&force, "force", false, "also when the mirror holds work that was not brought home: it is lost")
+	c.Flags().BoolVar(&force, "force", false, "also work that was not brought home; of a session without a mirror, what it keeps: it is lost")
 	return c
 }
 
 func (a *app) rm(ctx context.Context, spec string, force bool) error {
+	state, err := mirror.DefaultStateDir()
+	if err != nil {
+		return err
+	}
 	s, err := a.takeSession(ctx, spec)
 	if err != nil {
 		return err
 	}
 	defer s.Unlock()
+	if s.OnlyKeeps() {
+		return a.rmKept(ctx, state, s, force)
+	}
 	_, err = os.Lstat(s.Mirror)
 	there := !errors.Is(err, fs.ErrNotExist) && s.Mirror != ""
 	// A mirror that was never complete was given to nobody: there is no work in it.
@@ -49,25 +57,64 @@ func (a *app) rm(ctx context.Context, spec string, force bool) error {
 			return err
 		}
 	}
-	if there {
-		s.State = mirror.SessionRemoving // a mirror that is removed in part must not be synced
-		if err := s.Save(); err != nil {
-			return err
-		}
-		err := removeMirror(ctx, s)
-		if err != nil && !(force && ownMirror(s) && errors.Is(err, safety.ErrNoMarker)) {
-			return fmt.Errorf("rm %s: %w", s.ID, err)
-		}
+	done, err := launcher.Remove(ctx, state, s, force)
+	a.tellSetAside(done)
+	if err != nil {
+		return fmt.Errorf("rm %s: %w", s.ID, err)
 	}
-	remove := s.Remove
-	if force {
-		remove = s.RemoveAnyway
+	if !done.Stays {
+		a.out().say("removed session %s", s.ID)
+		return nil
 	}
-	if err := remove(); err != nil {
+	a.out().say("removed the mirror of session %s; what it keeps stays until prune takes it: alca-mount undo %[1]s takes its changes back, alca-mount rm %[1]s --force removes that, too", s.ID)
+	if conf, err := a.loadConfig(s.Project); err == nil {
+		a.pruneAfterRun(ctx, state, conf) // a pipeline may never come to the end of a run
+	}
+	return nil
+}
+
+// rmKept removes a session that is there only for what it keeps: nothing has that but this session.
+func (a *app) rmKept(ctx context.Context, state *mirror.StateDir, s *mirror.Session, force bool) error {
+	if !force && whySpare(s) != "" {
+		return fmt.Errorf("session %s has no mirror any more, and %s: alca-mount diff %[1]s; alca-mount rm %[1]s --force drops it", s.ID, whySpare(s))
+	}
+	if !force && (s.KeepsVersions() || autosync.HasChanged(ctx, state, s)) {
+		return fmt.Errorf("session %s has no mirror any more, and what it keeps is what undo needs: it goes by itself (alca-mount prune), alca-mount rm %[1]s --force removes it now", s.ID)
+	}
+	if err := s.Remove(); err != nil {
 		return err
 	}
-	a.out().say("removed session %s", s.ID)
+	a.out().say("removed session %s and what it kept", s.ID)
 	return nil
+}
+
+// tellSetAside lists what was only in the mirror, may not cross, and is kept.
+func (a *app) tellSetAside(r launcher.Removal) {
+	o := a.out()
+	for _, of := range []struct {
+		head string
+		list []autosync.PathNote
+	}{{"orphans", r.SetAside.Orphans}, {"not brought home, and kept", r.SetAside.Refused}} {
+		if len(of.list) > 0 {
+			o.warn("%s: %d", of.head, len(of.list))
+			a.tellItems(noteItems(of.list), "-v lists them")
+		}
+	}
+	if r.Lost != nil {
+		o.warn("what the mirror held at hidden paths could not be kept: %s", oneLine(r.Lost.Error()))
+	}
+}
+
+// tellItems lists items, and what lists the rest of many.
+func (a *app) tellItems(items []string, more string) {
+	o := a.out()
+	for i, item := range items {
+		if i == maxListed && !o.verbose {
+			o.item(fmt.Sprintf("… and %d more: %s", len(items)-i, more))
+			return
+		}
+		o.item(item)
+	}
 }
 
 // refuseUnsynced fails while removing the mirror would lose work.
@@ -82,53 +129,26 @@ func (a *app) refuseUnsynced(ctx context.Context, s *mirror.Session) error {
 		return fmt.Errorf("rm %s: %w; --force removes it all the same", s.ID, err)
 	}
 	tellPaths(a.out(), "deletions that were not carried to the project", c.PendingDelete)
-	lost := unsynced(c)
-	branches, err := m.CommitsLeft()
-	if err != nil {
-		return fmt.Errorf("rm %s: commits made in the mirror: %w; --force removes them all the same", s.ID, err)
-	}
-	for _, b := range branches {
-		lost = append(lost, "commits in the mirror's .git: "+show(b))
-	}
 	if c.Halted != "" {
 		return fmt.Errorf("rm %s: %s; --force removes it all the same", s.ID, oneLine(c.Halted))
 	}
+	lost := unsynced(c)
 	if len(lost) == 0 {
 		return nil
 	}
-	o := a.out()
-	o.warn("not brought home: %d", len(lost))
-	for i, item := range lost {
-		if i == maxListed && !o.verbose {
-			o.item(fmt.Sprintf("… and %d more: alca-mount sync %s --dry-run -v", len(lost)-i, s.ID))
-			break
-		}
-		o.item(item)
+	a.out().warn("not brought home: %d", len(lost))
+	a.tellItems(lost, "alca-mount diff "+s.ID+" --name-status")
+	if launcher.NeedsWord(s) {
+		return fmt.Errorf("session %s: changes wait for your word: alca-mount apply %[1]s brings them home, alca-mount discard %[1]s turns them down, alca-mount rm %[1]s --force drops them", s.ID)
 	}
-	return fmt.Errorf("session %s has unsynced work: alca-mount sync %[1]s brings home what may cross, alca-mount rm %[1]s --force drops the rest", s.ID)
+	return fmt.Errorf("session %s has unsynced work: alca-mount sync %[1]s brings home what may cross, alca-mount apply %[1]s what is held, alca-mount rm %[1]s --force drops the rest", s.ID)
 }
 
-// unsynced lists what only the mirror has: edits and new files on their way, what failed or waits, and what may not
-// cross and so can only go with the user's word.
+// unsynced lists what only the mirror has and may cross, or waits: edits and new files, conflicts, what is held or failed.
 func unsynced(c autosync.Changes) []string {
 	out := pathItems(c.ToProject)
-	for _, notes := range [][]autosync.PathNote{c.Conflicts, c.Held, c.Failed, c.Refused, c.Orphans} {
+	for _, notes := range [][]autosync.PathNote{c.Conflicts, c.Held, c.Failed} {
 		out = append(out, noteItems(notes)...)
 	}
 	return out
-}
-
-// ownMirror reports whether the mirror lies in the session's folder, where it goes with it.
-func ownMirror(s *mirror.Session) bool { return s.Mirror == filepath.Join(s.Dir(), "mirror") }
-
-func removeMirror(ctx context.Context, s *mirror.Session) error {
-	if err := s.BeginRemoval(); err != nil {
-		return err
-	}
-	root, err := safety.OpenRoot(s.Mirror)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	return safety.RemoveMirror(ctx, root, s.ID)
 }

@@ -114,6 +114,7 @@ func (w *world) completes(r result) {
 	}
 	outlying := w.stores()
 	w.expect(0, "rm", s.Session)
+	w.expect(0, "rm", "--force", s.Session)
 	w.noMirrorLeft()
 	for _, store := range outlying {
 		if _, err := os.Lstat(store); err == nil {
@@ -373,7 +374,7 @@ func TestKeptVersionsWithStateElsewhereAreNoPartOfTheProject(t *testing.T) {
 	}
 	outlying := w.stores()
 	for _, s := range w.sessions("-a") {
-		w.expect(0, "rm", s.Session)
+		w.expect(0, "rm", "--force", s.Session)
 	}
 	for _, store := range outlying {
 		if _, err := os.Lstat(store); err == nil {
