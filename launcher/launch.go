@@ -297,7 +297,7 @@ func startFailure(err error) int {
 func (l *launch) announce() {
 	start := Start{
 		Session: l.session.ID, Name: l.opts.Name, Mirror: l.mirror.Root.Path(), Built: l.mirror.Built,
-		Isolation: l.place.isolation, Fallback: l.place.fallback, Enforced: l.place.enforced, Warnings: l.place.warnings,
+		Isolation: l.place.isolation, Fallback: l.place.fallback, Unforeseen: l.place.unforeseen, Enforced: l.place.enforced, Warnings: l.place.warnings,
 	}
 	if l.docked != nil {
 		start.Profile = l.docked.profile

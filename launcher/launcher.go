@@ -110,10 +110,12 @@ type Start struct {
 	Built     mirror.Built
 	Warm      *autosync.Changes // on a kept session's mirror: what was carried since it was left; nothing was built
 	Isolation Isolation
-	Fallback  string   // under IsolationAuto, why it is no stronger one
-	Enforced  []string // what the launch enforces, e.g. "hidden: absent", "read-only: mode bits only"
-	Warnings  []string
-	Profile   *ProfileUsed // in a container: what it got of the user's own; nil: nothing
+	Fallback  string // under IsolationAuto, why it is no stronger one
+	// Unforeseen says that Fallback is of this launch only: a namespace could be started, so one could be counted on.
+	Unforeseen bool
+	Enforced   []string // what the launch enforces, e.g. "hidden: absent", "read-only: mode bits only"
+	Warnings   []string
+	Profile    *ProfileUsed // in a container: what it got of the user's own; nil: nothing
 }
 
 // Result is how a launch ended.

@@ -391,7 +391,15 @@ func (l *launch) again(ctx context.Context) error {
 	if l.docked != nil {
 		return nil
 	}
-	return errors.Join(l.runtime.close(), l.enter(ctx))
+	if err := l.runtime.close(); err != nil {
+		return err
+	}
+	if l.confined() {
+		if err := l.renewNamespace(); err != nil {
+			return err
+		}
+	}
+	return l.enter(ctx)
 }
 
 func (l *launch) runSeed(ctx context.Context, o *laid) error {

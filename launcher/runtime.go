@@ -40,6 +40,8 @@ type place struct {
 	warnings  []string // what it does not, and should
 	fallback  string   // why it is no stronger one
 	shield    autosync.Shield
+
+	unforeseen bool // a stronger one could be started, and not be built
 }
 
 // plainRuntime runs CMD as the same user on the same machine, in the mirror's own directory.
@@ -98,9 +100,11 @@ func (l *launch) enter(ctx context.Context) error {
 	why := l.noEarly
 	if l.early != nil {
 		l.runtime = &namespaceRuntime{l: l, opts: l.opts, mirror: l.mirror, place: l.early}
-		l.place, why = l.runtime.open(ctx, on)
+		var there place
+		there, why = l.runtime.open(ctx, on)
 		switch {
 		case why == nil:
+			l.place = there
 			return nil
 		case ctx.Err() != nil || l.insists():
 			return fmt.Errorf("isolation namespace: %w", why)
@@ -110,7 +114,7 @@ func (l *launch) enter(ctx context.Context) error {
 	var err error
 	l.place, err = l.runtime.open(ctx, on)
 	if why != nil {
-		l.place.fallback = why.Error()
+		l.place.fallback, l.place.unforeseen = why.Error(), l.early != nil
 	}
 	return err
 }

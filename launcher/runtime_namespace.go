@@ -44,9 +44,22 @@ func (l *launch) wakeNamespace() error {
 	return fmt.Errorf("isolation namespace: %w", l.noEarly)
 }
 
-// insists reports whether the launch takes nothing weaker than a namespace.
+// insists reports whether the launch takes nothing weaker than a namespace: that was asked for, or it has had one.
 func (l *launch) insists() bool {
-	return l.opts.Isolation == IsolationNamespace || l.opts.needsNamespace()
+	return l.opts.Isolation == IsolationNamespace || l.opts.needsNamespace() || l.confined()
+}
+
+// confined reports whether the runtime that was opened last was a namespace.
+func (l *launch) confined() bool { return l.place.isolation == IsolationNamespace }
+
+// renewNamespace starts another one for the next command, since the last one ended with its own.
+func (l *launch) renewNamespace() error {
+	next, err := namespace.Start(l.opts.NoNetwork)
+	if err != nil {
+		return fmt.Errorf("isolation namespace: %w", err)
+	}
+	l.early = next
+	return nil
 }
 
 // sleepNamespace ends the process of a namespace, used or not.

@@ -255,7 +255,11 @@ func tellStart(o *output, s launcher.Start, flags *runFlags, took time.Duration)
 	}
 	tellShortcomings(o, s.Built)
 	if flags.isolation.value == "auto" && s.Isolation == launcher.IsolationNone {
-		o.say("isolation none: hidden files are absent from the mirror, but CMD can read the rest of the machine%s", whyNone(s.Fallback))
+		tell := o.say
+		if s.Unforeseen {
+			tell = o.warn
+		}
+		tell("isolation none: hidden files are absent from the mirror, but CMD can read the rest of the machine%s", whyNone(s.Fallback))
 	}
 	if len(s.Enforced) > 0 {
 		o.more("enforced: %s", strings.Join(s.Enforced, ", "))

@@ -130,3 +130,39 @@ func TestNpmProjectRunsItsTests(t *testing.T) {
 		}
 	}
 }
+
+// The command that fills an overlay runs where CMD does, and CMD not in a weaker place for it.
+func TestSeedCommandLosesNoIsolation(t *testing.T) {
+	w := confined(t, ".agentignore=.env", ".env=secret", "src/a=1")
+	write(t, filepath.Join(w.project, ".alca.toml"), `[[overlay]]
+path = ".venv"
+command = "pwd > .venv/made; cat '`+w.project+`/.env' >> .venv/made; true"
+
+[[overlay]]
+path = "target"
+command = "echo two > target/made"
+`)
+	w.expect(0, "allow")
+	for _, isolation := range []string{"auto", "namespace"} {
+		r := w.expect(0, "-q", "--isolation", isolation, "--", "sh", "-c", "pwd; cat .venv/made target/made; cat '"+w.project+"/.env'; rm .venv/made; true")
+		if r.stdout != w.project+"\n"+w.project+"\ntwo\n" || strings.Contains(r.stderr, "isolation none") {
+			t.Errorf("%s: %s", isolation, r)
+		}
+		w.expect(0, "overlays", "rm", "--all")
+	}
+}
+
+// A namespace that can be started and not be built is no quiet loss.
+func TestUnforeseenFallbackIsSaidToTheQuiet(t *testing.T) {
+	w := confined(t, "a=1", ".agentignore=/root", "root/")
+	how := "-m"
+	if os.Getuid() != 0 {
+		how = "-Urm"
+	}
+	w.prefix = []string{"unshare", how, "sh", "-c", "mount --bind / '" + w.project + "/root' && exec \"$@\"", "sh"}
+	r := w.expect(0, "-q", "--isolation", "auto", "--", "true")
+	if !strings.Contains(r.stderr, "isolation none: ") || !strings.Contains(r.stderr, "can't be covered") {
+		t.Errorf("%s", r)
+	}
+	w.expect(125, "-q", "--isolation", "namespace", "--", "true")
+}
