@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -10,9 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -59,50 +61,88 @@ type killRun struct {
 	killed string
 }
 
-func TestKilledAtAnyMomentLosesNothing(t *testing.T) {
-	var recoverKills, crashes atomic.Int32
-	t.Run("runs", func(t *testing.T) {
-		for i := range count(24, 1000) {
-			mode := []string{"exit", "live"}[i%2]
-			who := []string{"alca-mount", "CMD", "both"}[i/2%3]
-			t.Run(fmt.Sprintf("%d %s %s", i, mode, who), func(t *testing.T) {
-				if !*long || i%4 != 0 {
-					t.Parallel()
-				}
-				k := &killRun{world: newWorld(t), saved: map[string]int{}, seen: map[string]int{}, mode: mode, killed: who}
-				for j := range killFiles {
-					write(t, filepath.Join(k.project, fmt.Sprintf("f%d", j)), versionText(fmt.Sprintf("f%d", j), "v", 0))
-				}
-				for j := 5; j <= 40; j += 5 {
-					write(t, filepath.Join(k.project, fmt.Sprintf("d%d", j)), versionText(fmt.Sprintf("d%d", j), "v", 0))
-				}
-				k.busySession(time.Duration(rand.IntN(700)) * time.Millisecond)
-				if len(k.badEnds()) > 0 {
-					crashes.Add(1)
-				}
-				for range rand.IntN(4) {
-					p := k.start("-C", k.project, "recover", "--all", "--apply")
-					time.Sleep(time.Duration(rand.IntN(120)) * time.Millisecond) // a moment, not a synchronisation
-					p.cmd.Process.Kill()
-					<-p.done
-					recoverKills.Add(1)
-				}
-				r := k.run("-C", k.project, "recover", "--all", "--apply")
-				if r.code != 0 {
-					t.Errorf("recover: %v", r)
-				}
-				if left := k.badEnds(); len(left) > 0 {
-					t.Errorf("still to recover: %v", left)
-				}
-				k.check()
-			})
-		}
-	})
-	t.Logf("%d sessions ended badly, recover was killed %d times", crashes.Load(), recoverKills.Load())
+// killCounts is what all kills came to.
+type killCounts struct {
+	mu               sync.Mutex
+	crashes, recover int
+	rows             map[string]int // of the recovery table: how often each was come to
 }
 
-// busySession runs one until it is killed, while the user saves.
-func (k *killRun) busySession(after time.Duration) {
+func (c *killCounts) add(bad []badEnd, recoverKills int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recover += recoverKills
+	if len(bad) > 0 {
+		c.crashes++
+	}
+	for _, b := range bad {
+		for _, n := range b.Holds.Recovered {
+			c.rows[n.Why]++
+		}
+	}
+}
+
+// killWorkers is how many sessions are busy at a time: most of each is waiting, for the disk and for the moment.
+const killWorkers = 8
+
+func TestKilledAtAnyMomentLosesNothing(t *testing.T) {
+	counts := &killCounts{rows: map[string]int{}}
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range killWorkers {
+		workers.Go(func() {
+			for i := range next {
+				mode := []string{"exit", "live"}[i%2]
+				who := []string{"alca-mount", "CMD", "both"}[i/2%3]
+				at := killMoments[i/6%len(killMoments)]
+				t.Run(fmt.Sprintf("%d %s %s %s", i, mode, who, at), func(t *testing.T) { killOnce(t, mode, who, at, counts) })
+			}
+		})
+	}
+	n := 300
+	if os.Getuid() == 0 {
+		n = 40 // the many are an ordinary user's: to root it is all the same
+	}
+	for i := range count(n, 1000) {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	t.Logf("%d sessions ended badly, recover was killed %d times, calls that were cut short: %v", counts.crashes, counts.recover, counts.rows)
+}
+
+// killMoments are where to look for a moment: from the start on, in the middle of CMD's work, in the last sync.
+var killMoments = []string{"any time", "at work", "at the end"}
+
+// killOnce kills a busy session, and recover up to three times, and holds what is left against what was saved.
+func killOnce(t *testing.T, mode, who, at string, counts *killCounts) {
+	k := &killRun{world: newWorld(t), saved: map[string]int{}, seen: map[string]int{}, mode: mode, killed: who}
+	for j := range killFiles {
+		write(t, filepath.Join(k.project, fmt.Sprintf("f%d", j)), versionText(fmt.Sprintf("f%d", j), "v", 0))
+	}
+	for j := 5; j <= 40; j += 5 {
+		write(t, filepath.Join(k.project, fmt.Sprintf("d%d", j)), versionText(fmt.Sprintf("d%d", j), "v", 0))
+	}
+	bad := k.busySession(at)
+	kills := rand.IntN(4)
+	counts.add(bad, kills)
+	for range kills {
+		p := k.start("-C", k.project, "recover", "--all", "--apply")
+		time.Sleep(time.Duration(rand.IntN(120)) * time.Millisecond) // a moment, not a synchronisation
+		p.cmd.Process.Kill()
+		<-p.done
+	}
+	if r := k.run("-C", k.project, "recover", "--all", "--apply"); r.code != 0 {
+		t.Errorf("recover: %v", r)
+	}
+	if left := k.badEnds(); len(left) > 0 {
+		t.Errorf("still to recover: %v", left)
+	}
+	k.check()
+}
+
+// busySession runs one until it is killed, while the user saves, and returns what is to recover.
+func (k *killRun) busySession(at string) []badEnd {
 	p := k.start("-q", "--sync", k.mode, "--", "sh", "-c", agentScript)
 	stop, saving := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -120,7 +160,7 @@ func (k *killRun) busySession(after time.Duration) {
 			}
 		}
 	}()
-	time.Sleep(after) // a moment, not a synchronisation
+	k.moment(at, p)
 	if k.killed != "CMD" {
 		p.cmd.Process.Kill()
 		<-p.done
@@ -133,7 +173,33 @@ func (k *killRun) busySession(after time.Duration) {
 	}
 	close(stop)
 	<-saving
-	k.endSurvivors()
+	return k.endSurvivors()
+}
+
+// moment waits for one, or for the program's end. What it waits for is only where to look; it need not be met.
+func (k *killRun) moment(at string, p *running) {
+	after, reached := time.Duration(rand.IntN(700))*time.Millisecond, func() bool { return true }
+	switch at {
+	case "at work":
+		lines := 1 + rand.IntN(45)
+		after, reached = time.Duration(rand.IntN(10_000))*time.Microsecond, func() bool {
+			ledger, _ := os.ReadFile(filepath.Join(k.dir, "ledger"))
+			return bytes.Count(ledger, []byte("\n")) >= lines
+		}
+	case "at the end":
+		after, reached = time.Duration(rand.IntN(60_000))*time.Microsecond, func() bool {
+			pid, err := os.ReadFile(filepath.Join(k.dir, "pid"))
+			return err == nil && len(pid) > 0 && syscall.Kill(number("p"+strings.TrimSpace(string(pid))), 0) != nil
+		}
+	}
+	for end := time.Now().Add(patience); !reached() && time.Now().Before(end); {
+		select {
+		case <-p.done:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+	time.Sleep(after)
 }
 
 // saveOver puts scratch in the project's name's place by an exchange, which hands out what was there at that very moment:
@@ -160,6 +226,7 @@ func (k *killRun) killCommand() {
 type badEnd struct {
 	Session   string
 	Processes []int
+	Holds     struct{ Recovered []struct{ Why string } }
 }
 
 func (k *killRun) badEnds() []badEnd {
@@ -170,17 +237,18 @@ func (k *killRun) badEnds() []badEnd {
 	return all
 }
 
-// endSurvivors lets what is left of CMD come to its end, as a user is told to.
-func (k *killRun) endSurvivors() {
+// endSurvivors lets what is left of CMD come to its end, as a user is told to, and returns what is to recover then.
+func (k *killRun) endSurvivors() (bad []badEnd) {
 	k.t.Helper()
+	if pid, err := os.ReadFile(filepath.Join(k.dir, "pid")); err == nil && len(pid) > 0 {
+		cmd := number("p" + strings.TrimSpace(string(pid)))
+		k.until("the end of CMD's shell", func() bool { return syscall.Kill(cmd, 0) != nil })
+	}
 	k.until("the end of CMD", func() bool {
-		for _, b := range k.badEnds() {
-			if len(b.Processes) > 0 {
-				return false
-			}
-		}
-		return true
+		bad = k.badEnds()
+		return !slices.ContainsFunc(bad, func(b badEnd) bool { return len(b.Processes) > 0 })
 	})
+	return bad
 }
 
 // check: each file of the project is whole, none is there that nobody made, and the last version of each writer is at
