@@ -35,13 +35,10 @@ func (e *engine) keepBarred(ctx context.Context) error {
 	}
 	left, err := e.m.CommitsLeft()
 	if len(left) > 0 {
-		e.keepRepository(repository)
+		e.keepRepository(repository, whyCommitsStay)
 	}
 	e.keepNestedRepositories()
-	e.changes.Orphans = e.setAside(each(e.changes.Orphans), orphansFolder)
-	for _, n := range e.changes.Orphans {
-		_ = e.m.Supersede(n.Path) // else both are listed
-	}
+	e.changes.Orphans = e.setAsideOrphans()
 	e.changes.Held, e.changes.PendingDelete = nil, nil
 	return err
 }

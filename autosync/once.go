@@ -76,7 +76,11 @@ func (e *engine) finish(ctx context.Context) error {
 	if !e.opts.Final && err == nil {
 		err = e.mended()
 	}
-	if !e.opts.Final && !e.opts.DryRun && err == nil {
+	switch {
+	case e.opts.Final || e.opts.DryRun || err != nil || e.discarded != nil: // a repository that was turned down brings nothing
+	case e.commitsDoubted():
+		e.noteRefused(repository, whyCommitsDoubt+"; alca-mount apply brings what is there", "")
+	default:
 		e.bringCommits(ctx, filepath.Join(e.m.Root.Path(), repository))
 	}
 	return err

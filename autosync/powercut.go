@@ -147,6 +147,9 @@ func (e *engine) mended() error {
 	if e.view == nil || !e.view.interrupted || len(e.opts.Paths) > 0 || len(e.changes.Failed) > 0 {
 		return nil
 	}
+	if e.commitsDoubted() {
+		return nil
+	}
 	for _, n := range e.changes.Held {
 		if n.Hold == HoldPowerCut {
 			return nil

@@ -20,11 +20,8 @@ func (e *engine) setAsideLeft(ctx context.Context) {
 	}
 	e.holdAside()
 	e.setAsideCommits(ctx)
-	e.setAside(each(e.changes.Orphans), orphansFolder)
+	e.setAsideOrphans()
 	for _, n := range e.changes.Orphans {
-		if n.Kept != "" {
-			_ = e.m.Supersede(n.Path) // else both are listed
-		}
 		e.tellOnce(Orphan, n)
 	}
 	for _, n := range e.changes.Held {
@@ -65,10 +62,12 @@ func (e *engine) setAsideCommits(ctx context.Context) {
 		return
 	}
 	switch {
+	case moved && e.commitsDoubted():
+		e.keepRepository(repository, whyCommitsDoubt+"; git fetch from where it is kept brings what is there")
 	case moved && e.m.Options.Git == mirror.GitImport && e.m.Session.GitRefs != "":
 		e.takeCommits(ctx)
 	case moved:
-		e.keepRepository(repository)
+		e.keepRepository(repository, whyCommitsStay)
 	}
 	e.keepNestedRepositories()
 }
@@ -80,14 +79,17 @@ func (e *engine) keepNestedRepositories() {
 			continue
 		}
 		if info, err := e.m.Root.Lstat(p.Join(repository)); err != nil || info.Kind != safety.Absent {
-			e.keepRepository(p.Join(repository))
+			e.keepRepository(p.Join(repository), whyCommitsStay)
 		}
 	}
 }
 
-const repository = ".git"
+const (
+	repository     = ".git"
+	whyCommitsStay = "commits stay in the mirror's repository; git fetch from where it is kept brings them"
+)
 
-func (e *engine) keepRepository(p safety.RelPath) {
+func (e *engine) keepRepository(p safety.RelPath, why string) {
 	kept, err := e.keepTree(p, gitFolder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // its directory could not be searched until it was opened up
@@ -96,7 +98,7 @@ func (e *engine) keepRepository(p safety.RelPath) {
 		e.failNow(p, fmt.Errorf("keep the commits made in the mirror: %w", err))
 		return
 	}
-	e.noteRefused(p, "commits stay in the mirror's repository; git fetch from where it is kept brings them", kept)
+	e.noteRefused(p, why, kept)
 }
 
 // setAside keeps the mirror's version of each noted path that is not kept yet, and returns those notes. Notes are sorted:

@@ -35,7 +35,7 @@ const agentScript = `
 echo $$ > "$TOOLS/pid"
 pad=$(head -c 3000 /dev/zero | tr '\0' x)
 i=1
-while test $i -le 40; do
+while test $i -le 25; do
 	f=f$((i % 12))
 	printf '%s a%d %s\n' $f $i "$pad" > "$TOOLS/scratch"
 	mv "$TOOLS/scratch" $f
@@ -120,7 +120,7 @@ func killOnce(t *testing.T, mode, who, at string, counts *killCounts) {
 	for j := range killFiles {
 		write(t, filepath.Join(k.project, fmt.Sprintf("f%d", j)), versionText(fmt.Sprintf("f%d", j), "v", 0))
 	}
-	for j := 5; j <= 40; j += 5 {
+	for j := 5; j <= 25; j += 5 {
 		write(t, filepath.Join(k.project, fmt.Sprintf("d%d", j)), versionText(fmt.Sprintf("d%d", j), "v", 0))
 	}
 	bad := k.busySession(at)
@@ -181,7 +181,7 @@ func (k *killRun) moment(at string, p *running) {
 	after, reached := time.Duration(rand.IntN(700))*time.Millisecond, func() bool { return true }
 	switch at {
 	case "at work":
-		lines := 1 + rand.IntN(45)
+		lines := 1 + rand.IntN(30)
 		after, reached = time.Duration(rand.IntN(10_000))*time.Microsecond, func() bool {
 			ledger, _ := os.ReadFile(filepath.Join(k.dir, "ledger"))
 			return bytes.Count(ledger, []byte("\n")) >= lines
