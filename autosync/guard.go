@@ -63,8 +63,8 @@ func (g *guard) learn(project *mirror.Tree) {
 	if g == nil {
 		return
 	}
-	for p, f := range project.All() {
-		if f.Info.Kind == safety.Symlink && g.guards(p, safety.Symlink) {
+	for p, f := range project.Links() {
+		if g.guards(p, safety.Symlink) {
 			g.follow(p, f.Target)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -130,36 +129,28 @@ type looker struct {
 
 // moved lists the paths at which a stamp differs from the base's, sorted, and counts the base's files.
 func (l *looker) moved() []safety.RelPath {
-	paths := map[safety.RelPath]bool{}
-	for p, e := range l.m.Base.All() {
-		if e.State.Kind == safety.File {
-			l.startFiles++
-		}
-		if (l.interrupted || l.differs(p, e)) && !l.unknown(p) {
-			paths[p] = true
-		}
-	}
-	for _, t := range []*mirror.Tree{l.project, l.mirrored} {
-		for p := range t.All() {
-			if l.m.Base.Get(p).State.Absent() && !l.unknown(p) {
-				paths[p] = true
-			}
-		}
-	}
+	l.startFiles = l.m.Base.Files()
 	l.noteTrouble(l.project, "in the project: ")
 	l.noteTrouble(l.mirrored, "in the mirror: ")
-	return slices.Sorted(maps.Keys(paths))
+	paths := mirror.Moved(l.m.Base, l.project, l.mirrored)
+	if l.interrupted {
+		paths = l.withAll(paths)
+	}
+	return slices.DeleteFunc(paths, l.unknown)
+}
+
+// withAll adds all of the base to paths.
+func (l *looker) withAll(paths []safety.RelPath) []safety.RelPath {
+	for p := range l.m.Base.All() {
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
 }
 
 // differs reports whether a side is not as the base has it.
 func (l *looker) differs(p safety.RelPath, e mirror.Entry) bool {
-	return hasMoved(e.Project, l.project.Get(p)) || hasMoved(e.Mirror, l.mirrored.Get(p))
-}
-
-// hasMoved reports whether an entry of the base has to be looked at again on a side. A zero stamp is no proof of
-// anything: the entry may be gone as well as changed.
-func hasMoved(then mirror.Stamp, now mirror.Found) bool {
-	return then == mirror.Stamp{} || mirror.StampOf(now.Info) != then
+	return mirror.HasMoved(e.Project, l.project.Get(p)) || mirror.HasMoved(e.Mirror, l.mirrored.Get(p))
 }
 
 // unknown reports whether p could not be looked at on some side.
@@ -194,8 +185,8 @@ func (l *looker) look(ctx context.Context, p safety.RelPath) (look, error) {
 		pf = mirror.Found{} // what is hidden is not looked at
 	}
 	c := comparison{ctx: ctx, path: p, base: base}
-	c.sides[mirror.ProjectSide] = sideNow{root: l.m.Project, found: pf, moved: base.State.Absent() || hasMoved(base.Project, pf)}
-	c.sides[mirror.MirrorSide] = sideNow{root: l.m.Root, found: mf, moved: l.interrupted || base.State.Absent() || hasMoved(base.Mirror, mf)}
+	c.sides[mirror.ProjectSide] = sideNow{root: l.m.Project, found: pf, moved: base.State.Absent() || mirror.HasMoved(base.Project, pf)}
+	c.sides[mirror.MirrorSide] = sideNow{root: l.m.Root, found: mf, moved: l.interrupted || base.State.Absent() || mirror.HasMoved(base.Mirror, mf)}
 	var err error
 	if lk.base, lk.project, lk.mirrored, err = c.states(); err != nil {
 		return lk, err

@@ -184,7 +184,7 @@ func (b *bench) idle(d *disk) error {
 		before, _ := cpuOf(p.pid)
 		time.Sleep(b.quiet)
 		after, err := cpuOf(p.pid)
-		rss := rssOf(p.pid)
+		rss := fmt.Sprintf("%d MB resident", rssOf(p.pid)>>20)
 		if err = errors.Join(err, p.stop()); err != nil {
 			return err
 		}
@@ -199,18 +199,25 @@ func (b *bench) ourPair(project, work string) (*pair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create: %w", err)
 	}
-	watch := b.ours(work, "watch", "-C", project, "bench")
-	said, err := watch.StderrPipe()
+	watch, end, err := b.watching(work, project, "bench")
 	if err != nil {
 		return nil, err
 	}
-	if err := startUntil(watch, said, "ready"); err != nil {
-		return nil, err
-	}
-	stop := func() error {
-		return errors.Join(watch.Process.Signal(os.Interrupt), watch.Wait(), b.ours(work, "rm", "-C", project, "--force", "bench").Run())
-	}
+	stop := func() error { return errors.Join(end(), b.ours(work, "rm", "-C", project, "--force", "bench").Run()) }
 	return &pair{project, strings.TrimSpace(string(out)), watch.Process.Pid, stop}, nil
+}
+
+// watching is a running watch of a session, past its first comparison.
+func (b *bench) watching(work, project, session string) (watch *exec.Cmd, end func() error, err error) {
+	watch = b.ours(work, "watch", "-C", project, session)
+	said, err := watch.StderrPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := startUntil(watch, said, "ready"); err != nil {
+		return nil, nil, err
+	}
+	return watch, func() error { return errors.Join(watch.Process.Signal(os.Interrupt), watch.Wait()) }, nil
 }
 
 func (b *bench) peerPair(project, work string) (*pair, error) {
@@ -266,14 +273,14 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * 10 * time.Millisecond, nil // USER_HZ is 100 on all of Linux
 }
 
-// rssOf says how much memory a process holds.
-func rssOf(pid int) string {
+// rssOf is how much memory a process holds, in bytes; 0 where that can't be told.
+func rssOf(pid int) int64 {
 	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(data)) {
 		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
-			return fmt.Sprintf("%d MB resident", kb/1024)
+			kb, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kb << 10
 		}
 	}
-	return ""
+	return 0
 }

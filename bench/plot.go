@@ -31,6 +31,7 @@ func plotOf(points []point) string {
 		{"cp -a", "#8b949e", func(p point) float64 { return p.copied.Seconds() }, "s"},
 		{"compare both trees", "#2da44e", func(p point) float64 { return p.again.Seconds() }, "s"},
 		{"memory of the build", "#bf3989", func(p point) float64 { return float64(p.memory >> 20) }, "MB"},
+		{"memory of an idle session", "#d4a72c", func(p point) float64 { return float64(p.memoryIdle >> 20) }, "MB"},
 	} {
 		draw(&s, points, line.of, line.color)
 		fmt.Fprintf(&s, `<text x="%d" y="%d" fill="%s">%s: %.0f %s at %dk files</text>`+"\n",

@@ -14,6 +14,7 @@ type point struct {
 	build, copied, again, listed time.Duration
 	memory                       int64 // of the build, at its highest, in bytes
 	memoryAgain                  int64 // of the comparison
+	memoryIdle                   int64 // of a session in which nothing happens
 }
 
 // scale measures build, comparison and memory against the number of files.
@@ -54,12 +55,11 @@ func (b *bench) scaleAt(d *disk, files int) (point, error) {
 	}
 	p.memory = highest(create)
 	settle()
-	for _, dir := range []string{project, filepath.Join(work, "state")} {
-		took, err := timed(b.command("find", dir, "-printf", "%s %T@\n"))
-		if err != nil {
-			return p, err
-		}
-		p.listed += took
+	if p.memoryIdle, err = b.idleMemory(work, project); err != nil {
+		return p, fmt.Errorf("watch: %w", err)
+	}
+	if p.listed, err = timed(b.command("find", project, "-printf", "%s %T@\n")); err != nil {
+		return p, err
 	}
 	again := b.ours(work, "sync", "-C", project, "scale")
 	if p.again, err = timed(again); err != nil {
@@ -67,4 +67,15 @@ func (b *bench) scaleAt(d *disk, files int) (point, error) {
 	}
 	p.memoryAgain = highest(again)
 	return p, b.ours(work, "rm", "-C", project, "--force", "scale").Run()
+}
+
+// idleMemory is what a session holds when both sides are in step.
+func (b *bench) idleMemory(work, project string) (int64, error) {
+	watch, end, err := b.watching(work, project, "scale")
+	if err != nil {
+		return 0, err
+	}
+	time.Sleep(5 * time.Second) // until what the comparison took is given back
+	held := rssOf(watch.Process.Pid)
+	return held, end()
 }

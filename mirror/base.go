@@ -2,115 +2,217 @@ package mirror
 
 import (
 	"iter"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/alca-mount/alca-mount/safety"
 )
 
 // Base is what both sides agreed on last, path by path. Its methods may be called concurrently.
+//
+// It is there for as long as a session is, and may have a million entries: so they are kept encoded (see block), and
+// names directory by directory.
 type Base struct {
 	mu        sync.RWMutex
-	index     map[safety.RelPath]uint32
-	chunks    [][]Entry // entry n is chunks[n/chunkLen][n%chunkLen]; chunks, so that growing never copies a million entries
-	used      uint32
-	free      []uint32
+	dirs      map[safety.RelPath]*baseDir
+	entries   int
+	files     int
 	ownReadme bool // the README at the mirror's top is ours and not the project's
+	out       blockWriter
 }
 
-const chunkLen = 1024
+// baseDir is what is in a directory. Lists and blocks are replaced and never changed, so that who has one may go on
+// reading it.
+type baseDir struct{ blocks []block }
 
 // NewBase returns an empty base.
-func NewBase() *Base { return &Base{index: map[safety.RelPath]uint32{}} }
+func NewBase() *Base { return &Base{dirs: map[safety.RelPath]*baseDir{}} }
 
-// newBase returns an empty base with room for n entries.
-func newBase(n int) *Base { return &Base{index: make(map[safety.RelPath]uint32, n)} }
+// namedEntry is an entry of some directory.
+type namedEntry struct {
+	name string
+	Entry
+}
 
 // Get returns the entry of p; the zero Entry where there is none.
 func (b *Base) Get(p safety.RelPath) Entry {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	n, ok := b.index[p]
-	if !ok {
-		return Entry{}
-	}
-	return *b.at(n)
+	dir, name := split(p)
+	e, _ := find(b.in(dir), name)
+	return e
 }
 
-func (b *Base) at(n uint32) *Entry { return &b.chunks[n/chunkLen][n%chunkLen] }
+// in is what the base has of a directory.
+func (b *Base) in(dir safety.RelPath) []block {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if d := b.dirs[dir]; d != nil {
+		return d.blocks
+	}
+	return nil
+}
+
+// find returns the entry called name and its place among those of all blocks; -1: there is none.
+func find(blocks []block, name string) (Entry, int) {
+	i := blockOf(blocks, name)
+	if i < 0 {
+		return Entry{}, -1
+	}
+	e, n := blocks[i].find(name)
+	if n < 0 {
+		return Entry{}, -1
+	}
+	return e, n + entriesOf(blocks[:i])
+}
+
+// blockOf is the number of the block in which a name would be; -1: before the first.
+func blockOf(blocks []block, name string) int {
+	i, exact := slices.BinarySearchFunc(blocks, name, func(b block, name string) int { return strings.Compare(string(b.first()), name) })
+	if exact {
+		return i
+	}
+	return i - 1
+}
+
+func entriesOf(blocks []block) (n int) {
+	for _, b := range blocks {
+		entries, _ := b.size()
+		n += entries
+	}
+	return n
+}
 
 // Put sets the entry of p; an entry whose State is absent removes it.
 func (b *Base) Put(p safety.RelPath, e Entry) {
+	dir, name := split(p)
+	b.putAll(dir, []namedEntry{{name, e}})
+}
+
+// putAll is Put for entries of one directory, sorted by name.
+func (b *Base) putAll(dir safety.RelPath, puts []namedEntry) {
+	if len(puts) == 0 {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.put(p, e)
-}
-
-// putAll is Put for each.
-func (b *Base) putAll(entries []basedEntry) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, e := range entries {
-		b.put(e.path, e.Entry)
+	d := b.dirs[dir]
+	if d == nil {
+		d = &baseDir{}
+		b.dirs[safety.RelPath(strings.Clone(string(dir)))] = d // not a part of a longer path, which it would keep in memory
+	}
+	old := d.blocks
+	from := max(blockOf(old, puts[0].name), 0)
+	to := min(max(blockOf(old, puts[len(puts)-1].name), 0)+1, len(old))
+	fresh := b.out.merge(old[from:to], puts)
+	b.count(old[from:to], -1)
+	b.count(fresh, 1)
+	if d.blocks = slices.Concat(old[:from], fresh, old[to:]); len(d.blocks) == 0 {
+		delete(b.dirs, dir)
 	}
 }
 
-func (b *Base) put(p safety.RelPath, e Entry) {
-	n, ok := b.index[p]
-	switch {
-	case e.State.Absent() && !ok:
-	case e.State.Absent():
-		delete(b.index, p)
-		*b.at(n) = Entry{}
-		b.free = append(b.free, n)
-	case ok:
-		*b.at(n) = e
-	default:
-		n = b.slot()
-		b.index[p] = n
-		*b.at(n) = e
+func (b *Base) count(blocks []block, sign int) {
+	for _, one := range blocks {
+		entries, files := one.size()
+		b.entries += sign * entries
+		b.files += sign * files
 	}
 }
 
-func (b *Base) slot() uint32 {
-	if last := len(b.free) - 1; last >= 0 {
-		n := b.free[last]
-		b.free = b.free[:last]
-		return n
+// merge returns blocks of what is in old and puts; the latter count where both have an entry.
+func (w *blockWriter) merge(old []block, puts []namedEntry) []block {
+	most := entriesOf(old) + len(puts)
+	number := (most + blockLen - 1) / blockLen
+	each := (most + number - 1) / number // blocks of about the same length
+	var out []block
+	add := func(name []byte, e Entry) {
+		if e.State.Absent() {
+			return
+		}
+		if w.add(name, e); w.count == each {
+			out = append(out, w.cut())
+		}
 	}
-	if int(b.used) == len(b.chunks)*chunkLen {
-		b.chunks = append(b.chunks, make([]Entry, chunkLen))
+	var name []byte
+	putBefore := func(limit []byte, all bool) {
+		for ; len(puts) > 0 && (all || puts[0].name < string(limit)); puts = puts[1:] {
+			name = append(name[:0], puts[0].name...)
+			add(name, puts[0].Entry)
+		}
 	}
-	b.used++
-	return b.used - 1
+	for _, b := range old {
+		for r, _ := b.read(); r.next(); {
+			putBefore(r.name, false)
+			if len(puts) == 0 || puts[0].name != string(r.name) {
+				add(r.name, r.Entry)
+			}
+		}
+	}
+	putBefore(nil, true)
+	if w.count > 0 {
+		out = append(out, w.cut())
+	}
+	return out
+}
+
+// entriesIn yields what blocks hold, sorted by name.
+func entriesIn(blocks []block) iter.Seq2[string, Entry] {
+	return func(yield func(string, Entry) bool) {
+		for _, b := range blocks {
+			for r, _ := b.read(); r.next(); {
+				if !yield(string(r.name), r.Entry) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Len is the number of entries.
 func (b *Base) Len() int {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return len(b.index)
+	return b.entries
+}
+
+// Files is the number of entries that are files.
+func (b *Base) Files() int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.files
 }
 
 // All yields the entries sorted by path as strings, which puts parents before children.
-// Put may be called meanwhile; paths added meanwhile are not yielded.
+// Put may be called meanwhile; paths added meanwhile may be yielded or not.
 func (b *Base) All() iter.Seq2[safety.RelPath, Entry] {
 	return func(yield func(safety.RelPath, Entry) bool) {
-		for _, p := range b.paths() {
-			if e := b.Get(p); !e.State.Absent() && !yield(p, e) {
-				return
-			}
+		below := subdirectories(b.directories())
+		w := sortedWalk[Entry]{
+			below: func(dir safety.RelPath) []string { return below[dir] },
+			in:    func(dir safety.RelPath) iter.Seq2[string, Entry] { return entriesIn(b.in(dir)) },
 		}
+		w.walk(safety.Top, yield)
 	}
 }
 
-func (b *Base) paths() []safety.RelPath {
+func (b *Base) directories() []safety.RelPath {
 	b.mu.RLock()
-	paths := make([]safety.RelPath, 0, len(b.index))
-	for p := range b.index {
-		paths = append(paths, p)
+	defer b.mu.RUnlock()
+	return slices.Collect(maps.Keys(b.dirs))
+}
+
+// subdirectories lists which directories are in each, those above others included.
+func subdirectories(dirs []safety.RelPath) map[safety.RelPath][]string {
+	below := make(map[safety.RelPath][]string, len(dirs))
+	known := make(map[safety.RelPath]bool, len(dirs))
+	for _, dir := range dirs {
+		for dir != safety.Top && !known[dir] {
+			known[dir] = true
+			up, name := split(dir)
+			below[up] = append(below[up], name)
+			dir = up
+		}
 	}
-	b.mu.RUnlock()
-	slices.Sort(paths)
-	return paths
+	return below
 }

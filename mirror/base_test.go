@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -51,6 +52,14 @@ func someBase(n int, seed uint64) *Base {
 	return b
 }
 
+func encoded(b *Base) []byte {
+	var out bytes.Buffer
+	if err := b.write(&out); err != nil {
+		panic(err)
+	}
+	return out.Bytes()
+}
+
 func TestBaseSurvivesItsFile(t *testing.T) {
 	for seed := range uint64(20) {
 		b := someBase(int(seed)*7, seed)
@@ -83,7 +92,7 @@ func TestBaseIsTheSameBytesWhateverTheOrderOfPuts(t *testing.T) {
 	for _, p := range all {
 		b.Put(p+"x", Entry{})
 	}
-	if !bytes.Equal(a.encode(), b.encode()) {
+	if !bytes.Equal(encoded(a), encoded(b)) {
 		t.Error("bytes differ")
 	}
 }
@@ -109,7 +118,7 @@ func TestBaseYieldsParentsFirstAndForgetsAbsentEntries(t *testing.T) {
 }
 
 func TestReadBaseRefusesEveryDamage(t *testing.T) {
-	whole := someBase(40, 5).encode()
+	whole := encoded(someBase(40, 5))
 	refuse := func(what string, data []byte) {
 		t.Helper()
 		if _, err := decodeBase(data); !errors.Is(err, ErrBaseDamaged) {
@@ -137,14 +146,14 @@ func TestReadBaseRefusesPathsThatLeadOutside(t *testing.T) {
 	for _, p := range []safety.RelPath{"../x", "/etc/x", "a//b", "a/./b", "", "a\x00b", "x/"} {
 		b := NewBase()
 		b.Put(p, Entry{State: State{Kind: safety.File}})
-		if _, err := decodeBase(b.encode()); !errors.Is(err, ErrBaseDamaged) {
+		if _, err := decodeBase(encoded(b)); !errors.Is(err, ErrBaseDamaged) {
 			t.Errorf("%q: %v", p, err)
 		}
 	}
 }
 
 func TestReadBaseRefusesNewerVersion(t *testing.T) {
-	data := bytes.Replace(NewBase().encode(), []byte(baseMagic+"\x01"), []byte(baseMagic+"\x02"), 1)
+	data := bytes.Replace(encoded(NewBase()), []byte(baseMagic+"\x02"), []byte(baseMagic+"\x03"), 1)
 	data = data[:len(data)-sumLen]
 	data = append(data, le64(xxh3.Hash(data))...)
 	if _, err := decodeBase(data); err == nil || errors.Is(err, ErrBaseDamaged) || !strings.Contains(err.Error(), "newer") {
@@ -162,8 +171,8 @@ func le64(v uint64) []byte {
 
 // The checksum is set right, so that the fuzzer gets past it.
 func FuzzDecodeBaseNeverPanicsAndRoundTrips(f *testing.F) {
-	f.Add(someBase(5, 1).encode())
-	f.Add(NewBase().encode())
+	f.Add(encoded(someBase(5, 1)))
+	f.Add(encoded(NewBase()))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) < sumLen {
 			t.Skip()
@@ -173,7 +182,7 @@ func FuzzDecodeBaseNeverPanicsAndRoundTrips(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := decodeBase(b.encode())
+		again, err := decodeBase(encoded(b))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,23 +193,147 @@ func FuzzDecodeBaseNeverPanicsAndRoundTrips(f *testing.F) {
 }
 
 // A million entries have to fit into a session's memory; an hundred thousand tell.
-func TestBaseTakesUnder250BytesAnEntry(t *testing.T) {
+func TestBaseTakesUnder40BytesAnEntry(t *testing.T) {
 	const n = 100_000
-	live := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	before := live()
-	b := newBase(n)
-	for i := range n {
-		b.Put(safety.RelPath(fmt.Sprintf("src/package%03d/internal/file%05d.go", i/100, i)), Entry{State: State{Kind: safety.File}})
-	}
-	each := (live() - before) / n
+	before := liveBytes()
+	b := usualBase(n)
+	each := (liveBytes() - before) / n
 	runtime.KeepAlive(b)
-	if each > 250 {
+	if each > 40 {
 		t.Errorf("%d bytes an entry", each)
 	}
-	t.Logf("%d bytes an entry, %d in the file", each, len(b.encode())/n)
+	t.Logf("%d bytes an entry, %d in the file", each, len(encoded(b))/n)
+}
+
+// usualBase is what a build of n files, 40 to a directory, leaves.
+func usualBase(n int) *Base {
+	b := NewBase()
+	r := rand.New(rand.NewPCG(1, 1))
+	now := int64(1_700_000_000_000_000_000)
+	var in []namedEntry
+	for i := range n {
+		now += 50_000 + r.Int64N(100_000)
+		project := Stamp{Kind: safety.File, Mode: 0o644, Size: 300 + r.Int64N(9000), Mtime: now, Ctime: now + 20_000, Ino: uint64(1_000_000 + i), Dev: 1 << 16}
+		mirror := project
+		mirror.Ctime, mirror.Ino = now+3600e9, uint64(5_000_000+i)
+		in = append(in, namedEntry{fmt.Sprintf("file%05d.go", i), Entry{State: State{Kind: safety.File, Content: Content{Size: project.Size}}, Project: project, Mirror: mirror}})
+		if len(in) == 40 {
+			b.putAll(safety.RelPath(fmt.Sprintf("src/package%04d/internal", i/40)), in)
+			in = in[:0]
+		}
+	}
+	return b
+}
+
+func liveBytes() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// A base in which directories have many blocks, against a map.
+func TestBaseIsAsAMapWouldBe(t *testing.T) {
+	for seed := range uint64(6) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		b, want := NewBase(), map[safety.RelPath]Entry{}
+		for range 1500 {
+			p := safety.RelPath(fmt.Sprintf("%sn%d", []string{"", "d/", "d-/", "d/e/"}[r.IntN(4)], r.IntN(120)))
+			e := someEntry(r)
+			if r.IntN(3) == 0 {
+				e = Entry{}
+			}
+			b.Put(p, e)
+			if want[p] = e; e.State.Absent() {
+				delete(want, p)
+			}
+			if got := b.Get(p); got != e {
+				t.Fatalf("seed %d: %s is %+v, put %+v", seed, p, got, e)
+			}
+		}
+		files := 0
+		for p, e := range want {
+			if b.Get(p) != e {
+				t.Errorf("seed %d: %s is %+v, want %+v", seed, p, b.Get(p), e)
+			}
+			if e.State.Kind == safety.File {
+				files++
+			}
+		}
+		var got []safety.RelPath
+		for p := range b.All() {
+			got = append(got, p)
+		}
+		if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), got); diff != "" {
+			t.Errorf("seed %d: %s", seed, diff)
+		}
+		if b.Len() != len(want) || b.Files() != files || b.Get("d/never") != (Entry{}) || b.Get("m") != (Entry{}) {
+			t.Errorf("seed %d: %d entries, %d files; want %d, %d", seed, b.Len(), b.Files(), len(want), files)
+		}
+	}
+}
+
+func TestBaseOfVersion1IsRead(t *testing.T) {
+	for seed := range uint64(4) {
+		b := someBase(60, seed)
+		got, err := decodeBase(flat(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(maps.Collect(b.All()), maps.Collect(got.All())); diff != "" || got.ownReadme != b.ownReadme {
+			t.Errorf("seed %d: readme %v, %s", seed, got.ownReadme, diff)
+		}
+	}
+}
+
+// flat is a base file of version 1.
+func flat(b *Base) []byte {
+	out := []byte(baseMagic)
+	flags := uint64(0)
+	if b.ownReadme {
+		flags = flagOwnReadme
+	}
+	for _, n := range []uint64{1, flags, uint64(b.Len())} {
+		out = binary.AppendUvarint(out, n)
+	}
+	before := ""
+	for p, e := range b.All() {
+		shared := sharedPrefix(before, string(p))
+		out = appendString(binary.AppendUvarint(out, uint64(shared)), string(p[shared:]))
+		out = appendFlat(out, e)
+		before = string(p)
+	}
+	return binary.LittleEndian.AppendUint64(out, xxh3.Hash(out))
+}
+
+func appendFlat(out []byte, e Entry) []byte {
+	bits := byte(e.State.Kind)
+	if e.State.Exec {
+		bits |= flatExec
+	}
+	if e.State.Content.Known() {
+		bits |= flatKnown
+	}
+	out = append(out, bits)
+	if e.State.Kind == safety.File {
+		out = binary.AppendVarint(out, e.State.Content.Size)
+	}
+	if e.State.Content.Known() {
+		out = append(out, e.State.Content.Sum[:]...)
+	}
+	if e.State.Kind == safety.Symlink {
+		out = appendString(out, e.State.Target)
+	}
+	for _, s := range []Stamp{e.Project, e.Mirror} {
+		out = append(out, byte(s.Kind))
+		if s == (Stamp{}) {
+			continue
+		}
+		out = binary.AppendUvarint(out, uint64(s.Mode))
+		for _, n := range []int64{s.Size, s.Mtime, s.Ctime} {
+			out = binary.AppendVarint(out, n)
+		}
+		out = binary.AppendUvarint(binary.AppendUvarint(out, s.Ino), s.Dev)
+	}
+	return out
 }

@@ -1,32 +1,34 @@
 package mirror
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/alca-mount/alca-mount/safety"
 	"github.com/zeebo/xxh3"
 )
 
-// A base file is the header, the entries sorted by path, and the xxh3 sum (64 bits, little-endian) of all before it.
+// A base file is the header, the directories sorted by path, and the xxh3 sum (64 bits, little-endian) of all before it.
 //
-//	header  "alca-mount base\n", version, flags (1: the README is ours), number of entries
-//	entry   shared prefix with the path before, length of the rest, the rest,
-//	        kind and bits, [size, sum] of a file, [target] of a link, project stamp, mirror stamp
-//	stamp   kind, and unless that is absent: mode, size, mtime, ctime, inode, device
+//	header     "alca-mount base\n", version, flags (1: the README is ours), number of entries, of directories
+//	directory  shared prefix with the path before, length of the rest, the rest; number of blocks
+//	block      its length, and its bytes: see block
 //
-// Numbers are varints. Nothing in it depends on the machine.
+// Numbers are varints. Nothing in it depends on the machine. What is in memory is what is in the file: nothing is decoded
+// but to check it.
 const (
 	baseMagic   = "alca-mount base\n"
-	baseVersion = 1
+	baseVersion = 2
 	sumLen      = 8
 
 	flagOwnReadme = 1
-
-	bitExec  = 1 << 3 // beside the kind
-	bitKnown = 1 << 4
 )
 
 // ErrBaseDamaged is wrapped by ReadBase's errors about what a file holds.
@@ -47,34 +49,57 @@ func ReadBase(file string) (*Base, error) {
 
 // WriteFile writes the base durably to file.
 func (b *Base) WriteFile(file string) error {
-	if err := safety.WriteFileDurably(file, b.encode(), 0o600); err != nil {
+	if err := safety.WriteDurably(file, 0o600, b.write); err != nil {
 		return fmt.Errorf("write the base: %w", err)
 	}
 	return nil
 }
 
-func (b *Base) encode() []byte {
-	out := make([]byte, 0, 64+96*b.Len())
-	out = append(out, baseMagic...)
+// write writes it piece by piece: a second copy of a million entries would be many.
+func (b *Base) write(to io.Writer) error {
+	sum := xxh3.New()
+	out := bufio.NewWriterSize(io.MultiWriter(to, sum), 1<<16)
+	header, dirs := b.snapshot()
+	out.Write(header)
+	before, piece := "", []byte(nil)
+	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
+		blocks := dirs[dir]
+		shared := sharedPrefix(before, string(dir))
+		piece = appendString(binary.AppendUvarint(piece[:0], uint64(shared)), string(dir[shared:]))
+		piece = binary.AppendUvarint(piece, uint64(len(blocks)))
+		for _, one := range blocks {
+			piece = append(binary.AppendUvarint(piece, uint64(len(one))), one...)
+		}
+		out.Write(piece)
+		before = string(dir)
+	}
+	if err := out.Flush(); err != nil { // it keeps the first error of all writes
+		return err
+	}
+	_, err := to.Write(binary.LittleEndian.AppendUint64(nil, sum.Sum64()))
+	return err
+}
+
+// snapshot is the base at one moment: the header of its file, and what is in each directory.
+func (b *Base) snapshot() ([]byte, map[safety.RelPath][]block) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	dirs := make(map[safety.RelPath][]block, len(b.dirs))
+	for dir, d := range b.dirs {
+		dirs[dir] = d.blocks
+	}
 	flags := uint64(0)
 	if b.ownReadme {
 		flags |= flagOwnReadme
 	}
-	for _, n := range []uint64{baseVersion, flags, uint64(b.Len())} {
+	out := []byte(baseMagic)
+	for _, n := range []uint64{baseVersion, flags, uint64(b.entries), uint64(len(b.dirs))} {
 		out = binary.AppendUvarint(out, n)
 	}
-	before := ""
-	for p, e := range b.All() {
-		shared := sharedPrefix(before, string(p))
-		out = binary.AppendUvarint(out, uint64(shared))
-		out = appendString(out, string(p[shared:]))
-		out = appendEntry(out, e)
-		before = string(p)
-	}
-	return binary.LittleEndian.AppendUint64(out, xxh3.Hash(out))
+	return out, dirs
 }
 
-func sharedPrefix(a, b string) int {
+func sharedPrefix[A, B string | []byte](a A, b B) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] {
 		n++
@@ -82,42 +107,8 @@ func sharedPrefix(a, b string) int {
 	return n
 }
 
-func appendString(out []byte, s string) []byte {
+func appendString[S string | []byte](out []byte, s S) []byte {
 	return append(binary.AppendUvarint(out, uint64(len(s))), s...)
-}
-
-func appendEntry(out []byte, e Entry) []byte {
-	bits := byte(e.State.Kind)
-	if e.State.Exec {
-		bits |= bitExec
-	}
-	if e.State.Content.Known() {
-		bits |= bitKnown
-	}
-	out = append(out, bits)
-	if e.State.Kind == safety.File {
-		out = binary.AppendVarint(out, e.State.Content.Size)
-	}
-	if e.State.Content.Known() {
-		out = append(out, e.State.Content.Sum[:]...)
-	}
-	if e.State.Kind == safety.Symlink {
-		out = appendString(out, e.State.Target)
-	}
-	return appendStamp(appendStamp(out, e.Project), e.Mirror)
-}
-
-func appendStamp(out []byte, s Stamp) []byte {
-	out = append(out, byte(s.Kind))
-	if s == (Stamp{}) {
-		return out
-	}
-	out = binary.AppendUvarint(out, uint64(s.Mode))
-	for _, n := range []int64{s.Size, s.Mtime, s.Ctime} {
-		out = binary.AppendVarint(out, n)
-	}
-	out = binary.AppendUvarint(out, s.Ino)
-	return binary.AppendUvarint(out, s.Dev)
 }
 
 func decodeBase(data []byte) (*Base, error) {
@@ -133,29 +124,83 @@ func decodeBase(data []byte) (*Base, error) {
 
 func decodeBody(body []byte) (*Base, error) {
 	d := decoder{rest: body}
-	if v := d.uvarint(); v > baseVersion {
-		return nil, fmt.Errorf("the base has version %d and this program reads up to %d: use a newer one", v, baseVersion)
+	version := d.uvarint()
+	if version > baseVersion {
+		return nil, fmt.Errorf("the base has version %d and this program reads up to %d: use a newer one", version, baseVersion)
 	}
 	flags, count := d.uvarint(), d.uvarint()
-	if count > uint64(len(d.rest)) { // an entry takes more than a byte: no allocation on a lie
-		return nil, fmt.Errorf("%w: it promises %d entries", ErrBaseDamaged, count)
-	}
-	b := newBase(int(count))
+	b := NewBase()
 	b.ownReadme = flags&flagOwnReadme != 0
-	before := ""
-	for range count {
-		p := d.path(before)
-		e := d.entry()
-		if d.bad || e.State.Absent() || p <= before {
-			return nil, fmt.Errorf("%w: after %q", ErrBaseDamaged, before)
-		}
-		b.Put(safety.RelPath(p), e)
-		before = p
+	read := d.directories
+	if version == 1 {
+		read = d.flatEntries
+	}
+	if err := read(b, count); err != nil {
+		return nil, err
 	}
 	if d.bad || len(d.rest) > 0 {
 		return nil, fmt.Errorf("%w: after its last entry", ErrBaseDamaged)
 	}
+	if uint64(b.entries) != count {
+		return nil, fmt.Errorf("%w: it promises %d entries and has %d", ErrBaseDamaged, count, b.entries)
+	}
 	return b, nil
+}
+
+// directories reads all directories into an empty base. Blocks stay where they are.
+func (d *decoder) directories(b *Base, _ uint64) error {
+	before := ""
+	for n := range d.uvarint() {
+		dir := d.path(before)
+		blocks, ok := d.blocks()
+		if d.bad || !ok || n > 0 && dir <= before {
+			return fmt.Errorf("%w: after the directory %q", ErrBaseDamaged, before)
+		}
+		b.dirs[safety.RelPath(dir)] = &baseDir{blocks}
+		b.count(blocks, 1)
+		before = dir
+	}
+	return nil
+}
+
+// blocks reads a directory's blocks, and reports whether they may be used without another look: names are valid, and
+// sorted over all of them, and each says rightly how many entries it has.
+func (d *decoder) blocks() (blocks []block, ok bool) {
+	name := ""
+	for range d.uvarint() {
+		b := block(d.bytes(d.uvarint()))
+		if d.bad || len(b) == 0 {
+			return nil, false
+		}
+		if name, ok = b.check(name); !ok {
+			return nil, false
+		}
+		blocks = append(blocks, b)
+	}
+	return blocks, len(blocks) > 0
+}
+
+// check looks whether a block is what it should be, all its names after the one before, and returns its last name.
+func (b block) check(before string) (last string, ok bool) {
+	r, files := b.read()
+	entries := r.left
+	name := []byte(before)
+	for r.next() {
+		if !validEntry(r) || string(r.name) <= string(name) {
+			return "", false
+		}
+		if r.State.Kind == safety.File {
+			files--
+		}
+		name = append(name[:0], r.name...)
+	}
+	return string(name), entries > 0 && files == 0 && r.left == 0 && !r.d.bad && len(r.d.rest) == 0
+}
+
+func validEntry(r blockReader) bool {
+	p, err := safety.ParseRelPath(string(r.name))
+	return err == nil && p != safety.Top && bytes.IndexByte(r.name, '/') < 0 &&
+		!r.State.Absent() && r.State.Kind <= safety.Special
 }
 
 // decoder takes values off the front of rest. After the first that is not there, bad stays set and all are zero.
@@ -220,35 +265,4 @@ func (d *decoder) path(before string) string {
 		return ""
 	}
 	return p
-}
-
-func (d *decoder) entry() Entry {
-	bits := d.byte()
-	e := Entry{State: State{Kind: safety.Kind(bits & 7), Exec: bits&bitExec != 0}}
-	if e.State.Kind > safety.Special {
-		d.fail()
-		return Entry{}
-	}
-	if e.State.Kind == safety.File {
-		e.State.Content.Size = d.varint()
-	}
-	if bits&bitKnown != 0 {
-		copy(e.State.Content.Sum[:], d.bytes(16))
-	}
-	if e.State.Kind == safety.Symlink {
-		e.State.Target = d.string()
-	}
-	e.Project, e.Mirror = d.stamp(), d.stamp()
-	return e
-}
-
-func (d *decoder) stamp() Stamp {
-	s := Stamp{Kind: safety.Kind(d.byte())}
-	if s.Kind == safety.Absent {
-		return Stamp{}
-	}
-	s.Mode = uint32(d.uvarint())
-	s.Size, s.Mtime, s.Ctime = d.varint(), d.varint(), d.varint()
-	s.Ino, s.Dev = d.uvarint(), d.uvarint()
-	return s
 }

@@ -49,16 +49,11 @@ type buildJob struct {
 
 // buildPart is what one worker made.
 type buildPart struct {
-	entries  []basedEntry // of the job that it is at
+	entries  []namedEntry // of the job that it is at, sorted by name
 	places   []*place
 	skipped  []Skipped
 	built    Built
 	copiedBy [safety.ReadWrite + 1]int64 // bytes, by method
-}
-
-type basedEntry struct {
-	path safety.RelPath
-	Entry
 }
 
 func (b *builder) run(ctx context.Context) error {
@@ -95,7 +90,7 @@ func (b *builder) do(ctx context.Context, part *buildPart, job buildJob, push fu
 			return err
 		}
 	}
-	b.base.putAll(part.entries) // now: a million of them would be in memory twice
+	b.base.putAll(job.path, part.entries) // now: a million of them would be in memory twice
 	clear(part.entries)
 	part.entries = part.entries[:0]
 	return b.done(w.job.at)
@@ -117,7 +112,8 @@ func (p *buildPart) skip(path safety.RelPath, why string) {
 }
 
 func (p *buildPart) add(path safety.RelPath, e Entry) {
-	p.entries = append(p.entries, basedEntry{path, e})
+	_, name := split(path)
+	p.entries = append(p.entries, namedEntry{name, e})
 }
 
 // dirWork is the work on the entries of one directory.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
@@ -15,7 +14,7 @@ import (
 // Glance is Scan of some paths alone: not of what is below them. A path that counts for nothing there, or is below
 // something hidden, is absent in the Tree.
 func (m *Mirror) Glance(ctx context.Context, side Side, paths []safety.RelPath) (*Tree, error) {
-	g := glancer{view: m.view(side), tree: &Tree{dirs: map[safety.RelPath][]named{}}}
+	g := glancer{view: m.view(side), tree: &Tree{dirs: map[safety.RelPath]*treeDir{}}}
 	if m.Built.Population == Git {
 		ignored := newIgnoring(m.Project, m.Root)
 		g.only = func(p safety.RelPath, isDir bool) bool {
@@ -83,19 +82,24 @@ func (g *glancer) entry(d *safety.Dir, job scanJob, name string) {
 	if found.Info.Kind == safety.Absent {
 		return
 	}
-	g.tree.dirs[job.path] = append(g.tree.dirs[job.path], named{name, found})
+	in := g.tree.dirs[job.path]
+	if in == nil {
+		in = &treeDir{}
+		g.tree.dirs[job.path] = in
+	}
+	in.other = append(in.other, named{name, found})
 	g.tree.count++
 }
 
 // Below lists the base's entries below the directory p, unsorted.
 func (b *Base) Below(p safety.RelPath) []safety.RelPath {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
 	var out []safety.RelPath
-	prefix := string(p) + "/"
-	for q := range b.index {
-		if strings.HasPrefix(string(q), prefix) {
-			out = append(out, q)
+	for _, dir := range b.directories() {
+		if !dir.In(p) {
+			continue
+		}
+		for name := range entriesIn(b.in(dir)) {
+			out = append(out, dir.Join(name))
 		}
 	}
 	return out

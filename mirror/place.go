@@ -174,6 +174,7 @@ func (b *builder) close() {
 // below the first.
 func (b *builder) finish() (int, error) {
 	all := slices.SortedFunc(b.places(), func(x, y *place) int { return strings.Compare(y.key(), x.key()) })
+	entries := map[safety.RelPath][]namedEntry{}
 	for _, p := range all {
 		if !p.finished {
 			if err := b.finishPlace(p); err != nil {
@@ -181,8 +182,13 @@ func (b *builder) finish() (int, error) {
 			}
 		}
 		if p.path != safety.Top {
-			b.base.Put(p.path, p.entry())
+			dir, name := split(p.path)
+			entries[dir] = append(entries[dir], namedEntry{name, p.entry()})
 		}
+	}
+	for dir, in := range entries {
+		slices.Reverse(in) // by name
+		b.base.putAll(dir, in)
 	}
 	return len(all) - 1, nil
 }

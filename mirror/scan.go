@@ -88,8 +88,8 @@ type scanPart struct {
 }
 
 type listing struct {
-	path    safety.RelPath
-	entries []named
+	path safety.RelPath
+	*treeDir
 }
 
 func scan(ctx context.Context, v view, workers int) (*Tree, error) {
@@ -110,11 +110,11 @@ func scan(ctx context.Context, v view, workers int) (*Tree, error) {
 }
 
 func joinParts(parts []scanPart) *Tree {
-	t := &Tree{dirs: map[safety.RelPath][]named{}}
+	t := &Tree{dirs: map[safety.RelPath]*treeDir{}}
 	for _, part := range parts {
 		for _, l := range part.dirs {
-			t.dirs[l.path] = l.entries
-			t.count += len(l.entries)
+			t.dirs[l.path] = l.treeDir
+			t.count += l.count
 		}
 		t.Trouble = append(t.Trouble, part.trouble...)
 	}
@@ -137,7 +137,7 @@ func (s *scanPart) list(v view, job scanJob, push func(scanJob)) error {
 	if err != nil {
 		return err
 	}
-	out := listing{path: job.path, entries: make([]named, 0, len(names))}
+	out := newTreeDirMaker(v.side, v.base.in(job.path))
 	for _, n := range names {
 		if v.ours(job.path, n.Name) {
 			continue
@@ -150,12 +150,12 @@ func (s *scanPart) list(v view, job scanJob, push func(scanJob)) error {
 		if found.Info.Kind == safety.Absent {
 			continue
 		}
-		out.entries = append(out.entries, named{n.Name, found})
+		out.add(n.Name, found)
 		if found.Info.Kind == safety.Directory && v.enters(job.path.Join(n.Name), found.Access) {
 			push(scanJob{job.path.Join(n.Name), found.Access})
 		}
 	}
-	s.dirs = append(s.dirs, out)
+	s.dirs = append(s.dirs, listing{job.path, out.treeDir})
 	return nil
 }
 

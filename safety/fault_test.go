@@ -43,10 +43,10 @@ func TestFailuresOfRareCalls(t *testing.T) {
 				return err
 			})
 		},
-		OpTempCreate: func(b *bench) error { return b.root.sys.writeDurably(b.dir+"/f", []byte("new"), 0o600) },
-		OpTempWrite:  func(b *bench) error { return b.root.sys.writeDurably(b.dir+"/f", []byte("new"), 0o600) },
-		OpTempFsync:  func(b *bench) error { return b.root.sys.writeDurably(b.dir+"/f", []byte("new"), 0o600) },
-		OpTempRename: func(b *bench) error { return b.root.sys.writeDurably(b.dir+"/f", []byte("new"), 0o600) },
+		OpTempCreate: func(b *bench) error { return b.root.sys.writeDurably(b.dir+"/f", 0o600, whole([]byte("new"))) },
+		OpTempWrite:  func(b *bench) error { return b.root.sys.writeDurably(b.dir+"/f", 0o600, whole([]byte("new"))) },
+		OpTempFsync:  func(b *bench) error { return b.root.sys.writeDurably(b.dir+"/f", 0o600, whole([]byte("new"))) },
+		OpTempRename: func(b *bench) error { return b.root.sys.writeDurably(b.dir+"/f", 0o600, whole([]byte("new"))) },
 		OpLock: func(b *bench) error {
 			f, err := b.root.sys.openLock(b.base + "/lock")
 			if err == nil {

@@ -300,7 +300,7 @@ func TestWriteFileDurablyLeavesOldOrNew(t *testing.T) {
 			}
 			return nil
 		}}
-		err := s.writeDurably(path, []byte("new"), 0o640)
+		err := s.writeDurably(path, 0o640, whole([]byte("new")))
 		if count < n {
 			must(t, err)
 			break
