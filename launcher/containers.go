@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/alca-mount/alca-mount/launcher/internal/container"
 	"github.com/alca-mount/alca-mount/mirror"
@@ -42,7 +41,7 @@ func EndContainers(ctx context.Context, state *mirror.StateDir, s *mirror.Sessio
 
 // stateLabel names a state directory, however it is reached.
 func stateLabel(state *mirror.StateDir) string {
-	if real, err := filepath.EvalSymlinks(state.Path()); err == nil {
+	if real, err := state.Real(); err == nil {
 		return real
 	}
 	return state.Path()

@@ -116,12 +116,20 @@ func prepare(opts Options) (*launch, error) {
 	if err := errors.Join(l.checkOverlays(), l.checkArtifacts()); err != nil {
 		return nil, err
 	}
+	return l, l.findState()
+}
+
+// findState knows the state directory by its real path: mounts are compared by theirs, and what is to be covered or not to
+// be mounted must not be missed for a link on the way to it.
+func (l *launch) findState() (err error) {
 	if l.state == nil {
 		if l.state, err = mirror.DefaultStateDir(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return l, nil
+	real, err := l.state.Real()
+	l.state = mirror.NewStateDir(real)
+	return err
 }
 
 // supported refuses what is not built yet: never silently less than was asked for.

@@ -29,6 +29,37 @@ func TestMountsThatOverlapTheProjectAreRefused(t *testing.T) {
 	}
 }
 
+// The state directory is the same one by whatever links it is reached.
+func TestMountsOfALinkedStateDirectoryAreRefused(t *testing.T) {
+	base := mustReal(t, t.TempDir())
+	for _, d := range []string{"p", "there"} {
+		if err := os.Mkdir(filepath.Join(base, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("there", filepath.Join(base, "link")); err != nil {
+		t.Fatal(err)
+	}
+	l, err := prepare(Options{Project: base + "/p", Command: []string{"true"}, State: mirror.NewStateDir(base + "/link/state")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []string{"/there", "/there/state", "/there/state/x"} {
+		if err := l.checkOverlap(base+source, true); err == nil {
+			t.Errorf("%s is mounted", source)
+		}
+	}
+}
+
+func mustReal(t *testing.T, dir string) string {
+	t.Helper()
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return real
+}
+
 func TestContainerSettingsThatCannotBeMetAreRefused(t *testing.T) {
 	for _, c := range []*Container{
 		nil, {}, {Image: "i", Runtime: "lxc"}, {Image: "i", Workdir: "rel"}, {Image: "i", Workdir: "/"}, {Image: "i", Workdir: "/proc/x"}, {Image: "i", Memory: -1},

@@ -45,6 +45,15 @@ func NewStateDir(dir string) *StateDir { return &StateDir{path: dir} }
 // Path is the directory. It may not be there yet.
 func (s *StateDir) Path() string { return s.path }
 
+// Real is the directory without symbolic links. Of what is not there yet, the parents that are there count.
+func (s *StateDir) Real() (string, error) {
+	real, err := safety.RealPath(s.path)
+	if err != nil {
+		return "", fmt.Errorf("state directory %s: %w; XDG_STATE_HOME can name another place", s.path, bare(err))
+	}
+	return real, nil
+}
+
 // ProjectDir is the folder that holds all that is kept for a project (real path). It may not be there yet.
 func (s *StateDir) ProjectDir(project string) string {
 	return filepath.Join(s.path, projectFolder(project))

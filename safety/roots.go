@@ -20,17 +20,17 @@ func (e *RootsError) Error() string { return e.Why + ": choose another project o
 // real paths, symbolic links of existing parents resolved), the file system's root, or the home directory itself.
 // mirrorDir need not exist yet. A refusal is a *RootsError.
 func CheckRoots(projectDir, mirrorDir string) error {
-	project, err := realPath(projectDir)
+	project, err := RealPath(projectDir)
 	if err != nil {
 		return fmt.Errorf("check project %q: %w", projectDir, err)
 	}
-	mirror, err := realPath(mirrorDir)
+	mirror, err := RealPath(mirrorDir)
 	if err != nil {
 		return fmt.Errorf("check mirror %q: %w", mirrorDir, err)
 	}
 	home := ""
 	if dir, err := os.UserHomeDir(); err == nil {
-		home, _ = realPath(dir)
+		home, _ = RealPath(dir)
 	}
 	if why := forbidden(project, mirror, home, holds); why != "" {
 		return &RootsError{Project: project, Mirror: mirror, Why: why}
@@ -42,7 +42,7 @@ func CheckRoots(projectDir, mirrorDir string) error {
 func Unfit(dir string) string {
 	home := ""
 	if h, err := os.UserHomeDir(); err == nil {
-		home, _ = realPath(h)
+		home, _ = RealPath(h)
 	}
 	return unfit("project", dir, home, holds)
 }
@@ -104,9 +104,9 @@ func holds(dir, path string) bool {
 // maxLinks is how many symbolic links one path may lead through, as in the Linux kernel.
 const maxLinks = 40
 
-// realPath is path without symbolic links, also those whose target does not exist yet. What does not exist is kept as
+// RealPath is path without symbolic links, also those whose target does not exist yet. What does not exist is kept as
 // it is written.
-func realPath(path string) (string, error) {
+func RealPath(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", err

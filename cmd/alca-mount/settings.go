@@ -43,7 +43,9 @@ func configOptions(project string) (config.Options, error) {
 	}
 	opts := config.Options{Project: project, User: user, Home: home, Getenv: os.LookupEnv}
 	if state, err := mirror.DefaultStateDir(); err == nil {
-		opts.State = state.Path()
+		if opts.State, err = state.Real(); err != nil {
+			return config.Options{}, err
+		}
 	}
 	return opts, nil
 }

@@ -82,3 +82,22 @@ func closed(t *testing.T, top, path string) bool {
 	}
 	return false
 }
+
+// A state directory that a link leads to is covered under every path that shows it.
+func TestLinkedStateDirectoryIsCoveredUnderItsOtherNames(t *testing.T) {
+	w := confined(t, "a=1")
+	for _, d := range []string{"there", "alias"} {
+		must(t, os.Mkdir(filepath.Join(w.dir, d), 0o755))
+	}
+	must(t, os.Symlink("there", filepath.Join(w.dir, "link")))
+	w.env = append(w.env, "XDG_STATE_HOME="+filepath.Join(w.dir, "link"))
+	how := "-m"
+	if os.Getuid() != 0 {
+		how = "-Urm"
+	}
+	w.prefix = []string{"unshare", how, "sh", "-c", "cd '" + w.dir + "' && mount --bind there alias && cd project && exec \"$@\"", "sh"}
+	r := w.expect(0, "-q", "--isolation", "namespace", "--", "sh", "-c", "ls -A ../link/alca-mount ../there/alca-mount ../alias/alca-mount | grep -v :; true")
+	if strings.TrimSpace(r.stdout) != "" {
+		t.Errorf("%s", r)
+	}
+}
