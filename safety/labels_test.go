@@ -22,7 +22,7 @@ func unlabelled() map[string]string {
 	return map[string]string{
 		"sys_linux.go openBeneath": callerAsks, "sys_unix.go walkBeneath": callerAsks, "sys_unix.go linkOrNotDir": callerAsks,
 		"sys_linux.go renameAt": callerAsks, "sys_darwin.go renameAt": callerAsks, "datasync_linux.go datasync": callerAsks,
-		"birth_linux.go birthOf": onlyLooks, "writer_linux.go writing": onlyLooks, "roots.go holds": onlyLooks, "roots.go realPath": onlyLooks,
+		"birth_linux.go birthOf": onlyLooks, "writer_linux.go writing": onlyLooks, "roots.go holds": onlyLooks, "roots.go RealPath": onlyLooks,
 		"held.go ReadHeld": onlyLooks, "held.go isIn": onlyLooks, "others.go placedBy": onlyLooks, "others.go writerOf": onlyLooks,
 		"syncall_linux.go syncFileSystem": callerAsks, "boot_linux.go thisBoot": onlyLooks, "boot_darwin.go thisBoot": onlyLooks,
 		"lock.go Unlock": lock, "lock.go stillNamed": lock, "lock_unix.go isLocked": lock, "lock_unix.go lockFile": lock,
