@@ -12,12 +12,17 @@ import (
 // guardedDefault are the files that tools of the host execute by themselves, or take commands to execute from: on
 // entering a directory (direnv), on opening it (editors), on a git command (hooks, filters, submodules), on a start of
 // an agent, on a push. At any depth, as each may be opened at a subdirectory.
+//
+// Of a coding agent it is what it takes from the project and runs without being told to: servers that it starts (MCP),
+// hooks, plugins, commands for linting and testing. Where that lies in a folder of the agent's own, the whole folder is
+// guarded: what its settings name lies beside them, and newer versions read more of it.
 const guardedDefault = `.envrc
-**/.vscode/tasks.json **/.vscode/launch.json **/.vscode/settings.json
+**/.vscode/tasks.json **/.vscode/launch.json **/.vscode/settings.json **/.vscode/mcp.json
 .idea/
 .husky/
 .devcontainer/ .devcontainer.json
-.claude/ .mcp.json
+.claude/ .mcp.json .cursor/ .codex/ .gemini/ .qwen/ .amp/ .continue/
+.opencode/ opencode.json opencode.jsonc .opencode.json .aider.conf.yml **/.github/hooks/
 .pre-commit-config.yaml .pre-commit-config.yml
 lefthook.yml lefthook.yaml .lefthook.yml .lefthook.yaml lefthook-local.yml lefthook-local.yaml
 .gitattributes .gitmodules

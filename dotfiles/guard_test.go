@@ -35,6 +35,9 @@ func TestGuardedDefault(t *testing.T) {
 	expectGuards(t, g, true,
 		".envrc", "a/b/.envrc", ".vscode/tasks.json", "a/.vscode/launch.json", ".vscode/settings.json", ".idea/", ".idea/x/y", "a/.husky/pre-commit",
 		".devcontainer/Dockerfile", ".claude/settings.json", ".mcp.json", ".pre-commit-config.yaml", "lefthook.yml", ".gitattributes", "a/.gitattributes",
+		".vscode/mcp.json", ".cursor/mcp.json", "a/.cursor/hooks.json", ".codex/config.toml", ".gemini/settings.json", ".qwen/settings.json", ".amp/settings.json",
+		".continue/mcpServers/x.yaml", ".opencode/plugins/x.ts", "a/opencode.json", "opencode.jsonc", ".opencode.json", ".aider.conf.yml", ".github/hooks/x.json",
+		".cursor@", ".codex@", ".github/hooks@",
 		".gitmodules", ".github/workflows/ci.yml", ".github/workflows/",
 		".vscode@", ".github@", ".github/workflows@", ".idea@", ".envrc@", "a/.vscode/tasks.json@")
 	expectGuards(t, g, false, "src/main.go", ".vscode/", ".vscode/extensions.json", ".github/", ".github/CODEOWNERS", "workflows/ci.yml", "envrc", "idea/x", ".env",
