@@ -24,10 +24,10 @@ type grant struct {
 	Needs   []string `json:"needs"`
 }
 
-// grantFor is the grant that all needs of m take.
+// grantFor is the grant that all needs of m take, with those beside an agent's login: what is shown is what is allowed.
 func (m *Merged) grantFor() grant {
 	g := grant{Project: m.Project, Sum: m.Sum(), Needs: []string{}}
-	for _, n := range m.Needs() {
+	for _, n := range append(m.Needs(), m.ProfileNeeds()...) {
 		g.Needs = append(g.Needs, n.Key+": "+n.Text)
 	}
 	return g

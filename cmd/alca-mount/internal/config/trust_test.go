@@ -148,6 +148,21 @@ func TestAllowedIsByWhatIsAskedFor(t *testing.T) {
 	}
 }
 
+// The image that gets an agent's login is the one that the user saw.
+func TestAllowedIsForOneImage(t *testing.T) {
+	p, dir := needy(t)
+	p.write(ProjectFile, "image = '${I}'")
+	p.env["I"] = "one"
+	p.allow(dir)
+	if !p.allowed(dir) {
+		t.Error("not allowed as it is")
+	}
+	p.env["I"] = "two"
+	if p.allowed(dir) {
+		t.Error("allowed although it is another image")
+	}
+}
+
 func TestAllowedIsForOneProject(t *testing.T) {
 	p, dir := needy(t)
 	p.allow(dir)
