@@ -142,7 +142,9 @@ func (l *launch) putDown() error {
 	var closeErr error
 	if l.mirror != nil {
 		closeErr = l.mirror.Close()
-		l.session.State, l.session.Kept, l.session.Ended, l.session.Command = l.warm.then.State, true, l.warm.then.Ended, l.warm.then.Command
+		was := l.warm.then
+		l.session.State, l.session.Kept, l.session.Ended, l.session.Command = was.State, true, was.Ended, was.Command
+		l.session.Keep, l.session.Sync, l.session.Guarded = was.Keep, was.Sync, was.Guarded // recover goes by them
 		closeErr = errors.Join(closeErr, l.session.Save())
 	}
 	return errors.Join(closeErr, l.session.Unlock())
