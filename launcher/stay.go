@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -141,32 +142,40 @@ func (r *containerRuntime) stays(ctx context.Context, s container.Spec) (contain
 	defer s.Stdin.Close()
 	to := s.Stdout
 	s.Stdout = in
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		lines := bufio.NewReader(out)
-		for {
-			line, err := lines.ReadString('\n')
-			if strings.TrimRight(line, "\r\n") != mark {
-				_, _ = to.WriteString(line)
-			} else if serr := r.saveStanding(); serr != nil {
-				r.l.notes = append(r.l.notes, serr.Error())
-			} else {
-				stay.Ready(r.l.session.ID)
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
 	ctx, cancel := context.WithCancel(ctx)
+	read := make(chan error, 1)
+	go func() {
+		read <- listen(out, to, mark, func() error {
+			if err := r.saveStanding(); err != nil {
+				cancel() // nobody could find the container
+				return err
+			}
+			stay.Ready(r.l.session.ID)
+			return nil
+		})
+	}()
 	flushed := r.l.flushes(ctx)
 	exit, err := container.Run(ctx, r.engine, s)
 	cancel()
 	<-flushed
 	in.Close()
-	<-read
-	return exit, err
+	return exit, errors.Join(<-read, err)
+}
+
+// listen passes on what a container that stays says, to its end, but for its word that it is up.
+func listen(from io.Reader, to io.StringWriter, mark string, up func() error) (failed error) {
+	lines := bufio.NewReader(from)
+	for {
+		line, err := lines.ReadString('\n')
+		if strings.TrimRight(line, "\r\n") != mark {
+			_, _ = to.WriteString(line)
+		} else {
+			failed = errors.Join(failed, up())
+		}
+		if err != nil {
+			return failed
+		}
+	}
 }
 
 func (r *containerRuntime) saveStanding() error {

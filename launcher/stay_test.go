@@ -1,7 +1,9 @@
 package launcher
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -30,6 +32,19 @@ func TestOnlyALiveContainerStays(t *testing.T) {
 	} {
 		if err := stay.check(c.opts); (err == nil) != c.ok {
 			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// What a container that stays says is passed on to its end. Where its word can't be kept, that is an error.
+func TestListenTellsWhatBecameOfItsWord(t *testing.T) {
+	broken := errors.New("disk full")
+	for _, want := range []error{nil, broken} {
+		var out strings.Builder
+		ups := 0
+		err := listen(strings.NewReader("a\nup\r\nb\nrest"), &out, "up", func() error { ups++; return want })
+		if !errors.Is(err, want) || ups != 1 || out.String() != "a\nb\nrest" {
+			t.Errorf("%v, %d times up, %q", err, ups, out.String())
 		}
 	}
 }
