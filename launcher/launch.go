@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/alca-mount/alca-mount/autosync"
@@ -96,6 +97,7 @@ func prepare(opts Options) (*launch, error) {
 	if err := supported(opts); err != nil {
 		return nil, err
 	}
+	l.opts.Events = oneAtATime(opts.Events)
 	var err error
 	if l.opts.Hide, err = realPaths(opts.Hide); err != nil {
 		return nil, err
@@ -130,6 +132,19 @@ func (l *launch) findState() (err error) {
 	real, err := l.state.Real()
 	l.state = mirror.NewStateDir(real)
 	return err
+}
+
+// oneAtATime calls events for one event after the other: every mirrored mount has a loop of its own that tells.
+func oneAtATime(events func(autosync.Event)) func(autosync.Event) {
+	if events == nil {
+		return nil
+	}
+	var telling sync.Mutex
+	return func(e autosync.Event) {
+		telling.Lock()
+		defer telling.Unlock()
+		events(e)
+	}
 }
 
 // supported refuses what is not built yet: never silently less than was asked for.
@@ -235,7 +250,8 @@ func (l *launch) takeDown(ctx context.Context) error {
 
 // startAndRun begins the live sync, if there is one, before the command: its first edit crosses too.
 func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
-	defer func() { err = errors.Join(err, l.fold()) }() // before the last sync
+	defer func() { err = errors.Join(err, l.docked.close()) }() // also where there is no runtime yet to close
+	defer func() { err = errors.Join(err, l.fold()) }()         // before the last sync
 	if err := l.lay(ctx); err != nil {
 		return plain.Exit{Code: ownFailure}, err
 	}

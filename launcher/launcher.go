@@ -36,7 +36,9 @@ const (
 	SyncOff    Sync = "off"
 )
 
-// Options of one launch. Project and Command are needed; the zero value of all else is the command line's default.
+// Options of one launch. Project and Command are needed. The zero value of all else is the command line's default, but
+// for two: without Isolation CMD is not confined (the command line has IsolationAuto), and without Sync changes come home
+// when CMD has ended (there, SyncLive).
 type Options struct {
 	Project string
 	Mirror  string           // where the mirror goes; "": in the session's folder
@@ -49,7 +51,7 @@ type Options struct {
 	Profile   *Profile   // of the agent that CMD is, for a container; nil: it gets nothing of the user's home directory
 	Container *Container // nil: none is configured; needed for IsolationContainer
 	Stay      *Stay      // with Container, in place of Command; nil: the container ends with Command
-	Isolation Isolation  // "": none
+	Isolation Isolation  // "": IsolationNone, under which CMD can read the rest of the machine
 
 	// Of a namespace; asked for with no isolation, or where there is no namespace, they are an error.
 	Hide          []string // paths of the host
@@ -66,7 +68,7 @@ type Options struct {
 	// leaves out, but neither hidden, read-only nor guarded.
 	Artifacts []safety.RelPath
 
-	Sync       Sync
+	Sync       Sync                 // "": SyncExit
 	Live       autosync.LiveOptions // of SyncLive
 	Population mirror.Population
 	Git        mirror.GitMode

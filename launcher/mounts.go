@@ -110,7 +110,9 @@ func (l *launch) placeMount(kind container.Kind, m Mount, dir bool) error {
 	}
 	out := &mounted{Mount: m}
 	if where == container.Mirrored {
-		out.launch = l.sub(m, policy)
+		if out.launch, err = l.sub(m, policy); err != nil {
+			return err
+		}
 	}
 	l.mounts = append(l.mounts, out)
 	return nil
@@ -130,17 +132,19 @@ func (m Mount) policy(agent string) (*dotfiles.Policy, error) {
 }
 
 // sub is the launch that looks after a mirrored mount.
-func (l *launch) sub(m Mount, policy *dotfiles.Policy) *launch {
+func (l *launch) sub(m Mount, policy *dotfiles.Policy) (*launch, error) {
 	if m.ReadOnly { // nothing is ever sent back, whatever lies in the mirror at the end
 		rules := policy.Rules()
 		rules.ReadOnly = append(rules.ReadOnly, dotfiles.Rule{Pattern: "*", Source: "config"})
-		if all, err := dotfiles.New(rules); err == nil {
-			policy = all
+		var err error
+		if policy, err = dotfiles.New(rules); err != nil {
+			return nil, err
 		}
 	}
 	o := l.opts
+	o.Live.Configured = nil // of the project's rules
 	o.Mirror, o.Name, o.Container, o.BeforeLaunch, o.AfterBuild, o.AfterSync = "", "", nil, nil, nil, nil
-	return &launch{opts: o, project: m.Source, policy: policy, state: l.state}
+	return &launch{opts: o, project: m.Source, policy: policy, state: l.state}, nil
 }
 
 // buildMounts makes the mirrors of the mounts.

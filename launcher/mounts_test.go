@@ -5,8 +5,12 @@ package launcher
 import (
 	"os"
 	"path/filepath"
+	goruntime "runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
 )
@@ -49,6 +53,51 @@ func TestMountsOfALinkedStateDirectoryAreRefused(t *testing.T) {
 			t.Errorf("%s is mounted", source)
 		}
 	}
+}
+
+// A mount has rules of its own: neither those that are configured for the project, nor, read-only, a way back.
+func TestMirroredMountHasItsOwnRules(t *testing.T) {
+	policy, err := dotfiles.New(dotfiles.Rules{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &launch{opts: Options{Live: autosync.LiveOptions{Configured: func() (autosync.Configured, error) { return autosync.Configured{}, nil }}}}
+	sub, err := l.sub(Mount{ReadOnly: true}, policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sub.opts.Live.Configured != nil {
+		t.Error("live sync would take the project's configured rules")
+	}
+	if got := sub.policy.Access("a/b", false); got != dotfiles.ReadOnly {
+		t.Errorf("a/b of a read-only mount is %v", got)
+	}
+}
+
+// The loops of several mirrors tell at once; whoever listens hears one after the other.
+func TestEventsComeOneAtATime(t *testing.T) {
+	var inside atomic.Int32
+	l, err := prepare(Options{Project: t.TempDir(), Command: []string{"true"}, Events: func(autosync.Event) {
+		if inside.Add(1) > 1 {
+			t.Error("two at once")
+		}
+		for range 100 {
+			goruntime.Gosched()
+		}
+		inside.Add(-1)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 20 {
+				l.opts.Events(autosync.Event{})
+			}
+		})
+	}
+	all.Wait()
 }
 
 func mustReal(t *testing.T, dir string) string {
