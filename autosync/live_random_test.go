@@ -160,6 +160,20 @@ func readAll(f *os.File) ([]byte, error) {
 	return buf[:n], err
 }
 
+// renaming gives what is at from the name p, and notes what was lost by that. Where the actor saw nothing at p, nothing
+// is replaced: what came there in that instant would be lost without having been seen.
+func (a *actor) renaming(from, p string) error {
+	if _, err := os.Lstat(a.full(p)); !errors.Is(err, fs.ErrNotExist) {
+		return a.taking(p, func() error { return os.Rename(from, a.full(p)) })
+	}
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, a.full(p), unix.RENAME_NOREPLACE)
+	if err != unix.EINVAL {
+		return err
+	}
+	a.excuses(p) // bindfs can't tell, and there a link instead would be a file of its own for whoever has it open
+	return os.Rename(from, a.full(p))
+}
+
 // taking holds the file at p while do takes its name away, and notes what was lost with it.
 func (a *actor) taking(p string, do func() error) error {
 	f, err := os.OpenFile(a.full(p), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
@@ -177,9 +191,7 @@ func (a *actor) taking(p string, do func() error) error {
 		return err
 	}
 	if st.Nlink > 0 { // something else came between: it is that which went
-		a.lg.mu.Lock()
-		a.lg.excuse[p] = true
-		a.lg.mu.Unlock()
+		a.excuses(p)
 		return nil
 	}
 	if content, err := readAll(f); err == nil {
@@ -193,6 +205,13 @@ func (a *actor) taking(p string, do func() error) error {
 		}
 	}
 	return nil
+}
+
+// excuses notes that the actor took away something at p that it had not seen.
+func (a *actor) excuses(p string) {
+	a.lg.mu.Lock()
+	defer a.lg.mu.Unlock()
+	a.lg.excuse[p] = true
 }
 
 func (a *actor) removeAll(p string) error {
@@ -241,7 +260,7 @@ func (a *actor) step() {
 		if a.name == "user" && strings.Contains(p, "hid") && a.young(filepath.Dir(p), filepath.Dir(q)) {
 			return // RACE: a directory is not watched from its first moment on
 		}
-		err = a.taking(q, func() error { return os.Rename(a.full(p), a.full(q)) })
+		err = a.renaming(a.full(p), q)
 	case n < 19:
 		what, err = "rm -r", a.removeAll(p)
 	case n < 20:
@@ -291,7 +310,7 @@ func (a *actor) saveByRename(p string) error {
 		a.lg.destroy(text) // never written: an ordinary user may not, in a read-only directory
 		return err
 	}
-	if err := a.taking(p, func() error { return os.Rename(tmp, a.full(p)) }); err != nil {
+	if err := a.renaming(tmp, p); err != nil {
 		left, _ := os.ReadFile(tmp)
 		a.lg.destroy(left)
 		return errors.Join(err, os.Remove(tmp))
@@ -505,13 +524,14 @@ func randomSequence(t *testing.T, seed uint64) {
 		})
 	}
 	wg.Wait()
-	var diff []string
+	var diff, told []string
 	var noted []autosync.PathNote
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if _, err := l.s.Reconcile(context.Background()); err != nil {
 			t.Fatalf("Reconcile: %v", err)
 		}
 		for e := range drain(l.events) {
+			told = append(told, fmt.Sprintf("%s: %s %s %s: %s %s", e.Time.Format("05.000000"), e.Type, e.Direction, e.Path, e.Reason, filepath.Base(e.Kept)))
 			if e.Type == autosync.Refused || e.Type == autosync.Held || e.Type == autosync.Orphan {
 				noted = append(noted, autosync.PathNote{Path: e.Path})
 			}
@@ -544,7 +564,7 @@ func randomSequence(t *testing.T, seed uint64) {
 		}
 	}
 	if t.Failed() {
-		var all []string
+		all := told
 		for _, a := range actors {
 			all = append(all, a.log...)
 		}

@@ -60,20 +60,29 @@ func TestEverySaveBetweenCheckAndReplaceIsThere(t *testing.T) {
 		for first := 0; first < *storm.saves; first += 100 { // a journal is read anew in each pass
 			t.Run(fmt.Sprint(side, " from ", first), func(t *testing.T) {
 				t.Parallel()
-				savesInTheLastInstant(t, side, min(100, *storm.saves-first))
+				savesInTheLastInstant(t, side, &crash{}, min(100, *storm.saves-first))
 			})
 		}
+		t.Run(fmt.Sprint(side, " without exchange"), func(t *testing.T) {
+			t.Parallel()
+			savesInTheLastInstant(t, side, &crash{NoExchange: true}, 20)
+		})
 	}
 }
 
-func savesInTheLastInstant(t *testing.T, side mirror.Side, saves int) {
+func savesInTheLastInstant(t *testing.T, side mirror.Side, way *crash, saves int) {
 	p := newPair(t, "f = <start-0>")
 	from, to := p.mirror, p.project
 	if side == mirror.MirrorSide {
 		from, to = to, from
 	}
 	n, armed := 0, false
+	way.Nth = -1
+	lacks := way.before()
 	p.hook(side, func(o safety.Op, name string) error {
+		if err := lacks(o, name); err != nil {
+			return err
+		}
 		if !armed || o != safety.OpTakeAway && (o != safety.OpExchange || name != "f") {
 			return nil
 		}

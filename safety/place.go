@@ -13,7 +13,8 @@ const hashLimit = 1 << 20
 // kind that was expected (a directory where a file was), it is exchanged straight back and the error wraps ErrChanged.
 // A name that turned up where nothing was expected is an error that wraps ErrChanged. After an error the path holds
 // what it held before, or something newer; when Displaced names a slot even so, that version is only there.
-// A file that came out and is not what was expected is the user's newer version: Expected is false, and it is kept.
+// A file that came out and is not what was expected is the user's newer version: Expected is false, and it is kept; by
+// RenameAway it goes back as well.
 func (s *Store) Place(st *Staged) (Displaced, error) {
 	var out Displaced
 	err := s.both("place", st.path, func(folder, parent int, name string) (err error) {
@@ -215,7 +216,8 @@ func (s *Store) TakeBackPlaced(seq uint64, p RelPath, placed Info) error {
 	})
 }
 
-// renameAway is for file systems without exchange: old out, new in, nothing ever replaced.
+// renameAway is for file systems without exchange: old out, new in, nothing ever replaced. What came out and is not what
+// was decided on goes straight back, to be decided on: a [Store.TakeBack] afterwards would need an exchange.
 func (st *Staged) renameAway(folder, parent int, name string) (Displaced, error) {
 	if err := st.look(parent, name); err != nil {
 		return Displaced{}, err
@@ -225,14 +227,14 @@ func (st *Staged) renameAway(folder, parent int, name string) (Displaced, error)
 	if err != nil {
 		return out, err
 	}
-	if out.Info.Kind != st.expect.Kind {
+	if out.Expected && st.hasSum {
+		out.Expected, out.Open = st.inspect(folder, slotName(st.seq), out.Info)
+	}
+	if !out.Expected {
 		if err := s.giveBack(&out, folder, parent, name, st.seq); err != nil {
 			return out, err
 		}
 		return out, fmt.Errorf("%w: what was there is kept at %s", ErrChanged, out.Slot)
-	}
-	if out.Expected && st.hasSum {
-		out.Expected, out.Open = st.inspect(folder, slotName(st.seq), out.Info)
 	}
 	err = s.moveIn(OpBringIn, folder, st.name, parent, name, st.info.Kind)
 	if errors.Is(err, ErrChanged) {
