@@ -7,10 +7,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/autosync/internal/journal"
@@ -253,4 +255,19 @@ func TestWhatIsCopiedUnderAWriterIsLookedAtAgain(t *testing.T) {
 		t.Errorf("copied under a writer, and taken for proven: %+v", got)
 	}
 	p.must(writer.Close())
+}
+
+// A copy that shares its bytes with the source, or was made inside the kernel, was never read. Where the source's stamp
+// proves nothing either, only its content can tell the next pass that the user has not changed it since.
+func TestWhatWasCopiedUnreadIsNoConflictLater(t *testing.T) {
+	p := newPair(t, "f = old")
+	p.write(p.project, "f", strings.Repeat("user's ", 1<<18))
+	later := time.Now().Add(time.Hour).Truncate(time.Second) // too young to prove anything
+	p.must(os.Chtimes(filepath.Join(p.project, "f"), later, later))
+	p.sync()
+	p.write(p.mirror, "f", "agent's")
+	if c := p.sync(); len(c.Conflicts) > 0 {
+		t.Errorf("conflicts %v", c.Conflicts)
+	}
+	p.wantProject("f", "agent's")
 }

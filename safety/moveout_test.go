@@ -90,15 +90,21 @@ func TestMoveOutTakesWholeDirectories(t *testing.T) {
 }
 
 func TestMoveOutNeverReplaces(t *testing.T) {
-	b := newBench(t, sys{})
-	to := t.TempDir()
-	write(t, b.dir+"/f", "mine")
-	write(t, to+"/f", "there")
-	if err := b.root.MoveOut(context.Background(), "f", rootAt(t, to), "f"); err == nil {
-		t.Error("no error")
-	}
-	if read(t, b.dir+"/f") != "mine" || read(t, to+"/f") != "there" {
-		t.Error("something was replaced")
+	for name, s := range map[string]sys{"noreplace": {}, "look": {noReplace: true}} {
+		b := newBench(t, s)
+		to := t.TempDir()
+		write(t, b.dir+"/f", "mine")
+		write(t, to+"/f", "there")
+		if err := b.root.MoveOut(context.Background(), "f", rootAt(t, to), "f"); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if read(t, b.dir+"/f") != "mine" || read(t, to+"/f") != "there" {
+			t.Errorf("%s: something was replaced", name)
+		}
+		must(t, b.root.MoveOut(context.Background(), "f", rootAt(t, to), "g"))
+		if read(t, to+"/g") != "mine" {
+			t.Errorf("%s: it is not moved", name)
+		}
 	}
 }
 
