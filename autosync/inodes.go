@@ -17,8 +17,10 @@ import (
 type hiddenInodes struct {
 	mu    sync.Mutex
 	known map[fileID]identity
-	gone  map[safety.RelPath]bool // something hidden was renamed to here, and was elsewhere before we looked
-	whole bool                    // a walk of everything has ended
+	shown map[safety.RelPath]fileID // under visible names, as they were found last
+	gone  map[safety.RelPath]bool   // something hidden was renamed to here, and was elsewhere before we looked
+	whole bool                      // a walk of everything has ended
+	birth func(*safety.Root, safety.RelPath, safety.Info) int64
 }
 
 // identity tells a renamed inode from another that got its number: by its time of birth; where there is none, by what
@@ -29,11 +31,11 @@ type identity struct {
 }
 
 func newHiddenInodes() *hiddenInodes {
-	return &hiddenInodes{known: map[fileID]identity{}, gone: map[safety.RelPath]bool{}}
+	return &hiddenInodes{known: map[fileID]identity{}, shown: map[safety.RelPath]fileID{}, gone: map[safety.RelPath]bool{}, birth: birthOf}
 }
 
-func identify(root *safety.Root, p safety.RelPath, info safety.Info) identity {
-	if birth := birthOf(root, p, info); birth != 0 {
+func (h *hiddenInodes) identify(root *safety.Root, p safety.RelPath, info safety.Info) identity {
+	if birth := h.birth(root, p, info); birth != 0 {
 		return identity{birth: birth}
 	}
 	return identity{size: info.Size, mtime: info.Mtime}
@@ -88,7 +90,7 @@ func (h *hiddenInodes) remember(root *safety.Root, p safety.RelPath, info safety
 	if info.Kind == safety.Absent {
 		return
 	}
-	id := identify(root, p, info)
+	id := h.identify(root, p, info)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.known[fileID{info.Dev, info.Ino}] = id
@@ -103,9 +105,11 @@ func isHidden(policy *dotfiles.Policy, p safety.RelPath) bool {
 // their order.
 func (h *hiddenInodes) renamed(root *safety.Root, policy *dotfiles.Policy, from, to safety.RelPath) {
 	h.mu.Lock()
-	was := h.gone[from]
+	_, shown := h.shown[from]
+	was := h.gone[from] || shown
 	delete(h.gone, from)
 	delete(h.gone, to)
+	delete(h.shown, from)
 	h.mu.Unlock()
 	if !was && policy.Access(string(from), false) != dotfiles.Hidden && policy.Access(string(from), true) != dotfiles.Hidden {
 		return
@@ -139,12 +143,23 @@ func (h *hiddenInodes) note(m *mirror.Mirror, hinted []safety.RelPath) {
 	}
 }
 
-// has reports whether what is at p was hidden under another name in this session.
+// has reports whether what is at p was hidden under another name in this session. Where no time of birth tells, an edit
+// under the visible name makes it no other file: what was found at p once stays hidden there for as long as its inode does.
 func (h *hiddenInodes) has(root *safety.Root, p safety.RelPath, info safety.Info) bool {
+	file := fileID{info.Dev, info.Ino}
 	h.mu.Lock()
-	id, ok := h.known[fileID{info.Dev, info.Ino}]
+	id, known := h.known[file]
+	stays := h.shown[p] == file && id.birth == 0
 	h.mu.Unlock()
-	return ok && info.Kind != safety.Absent && id == identify(root, p, info)
+	hidden := known && info.Kind != safety.Absent && (stays || id == h.identify(root, p, info))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if hidden {
+		h.shown[p] = file
+	} else {
+		delete(h.shown, p)
+	}
+	return hidden
 }
 
 // bar takes what was hidden under another name, and all below it, for absent in the project, and returns these paths.

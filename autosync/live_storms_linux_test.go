@@ -24,6 +24,7 @@ import (
 type stormCounts struct {
 	saves, swaps, churn *int
 	repository          *string
+	within              *time.Duration
 }
 
 func stormFlags() stormCounts {
@@ -32,6 +33,7 @@ func stormFlags() stormCounts {
 		swaps:      flag.Int("live.swaps", 20_000, "swaps of a directory and a link, on each side"),
 		churn:      flag.Int("live.churn", 1500, "files of the churn"),
 		repository: flag.String("live.repository", "", "a git repository whose first and last commits are checked out in turn"),
+		within:     flag.Duration("live.within", 0, "how long after the last write of a storm the sides may differ; 0: as long as it takes"),
 	}
 }
 
@@ -43,12 +45,16 @@ func (l *live) settled(what string) time.Duration {
 	began := time.Now()
 	var diff []string
 	for time.Since(began) < 5*time.Minute {
+		looked := time.Now()
 		diff = differences(treeOf(l.project, l.m.Policy), treeOf(l.mirror, l.m.Policy), func(string) bool { return false })
 		if len(diff) == 0 {
 			l.t.Logf("%s: identical %v after the last write", what, time.Since(began).Round(time.Millisecond))
+			if *storm.within > 0 && looked.Sub(began) > *storm.within {
+				l.t.Errorf("%s: identical only after %v", what, time.Since(began))
+			}
 			return time.Since(began)
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(max(50*time.Millisecond, 2*time.Since(looked))) // a look at everything costs the storm its processors
 	}
 	l.t.Fatalf("%s: the sides differ at %d paths: %q", what, len(diff), diff[:min(len(diff), 20)])
 	return 0

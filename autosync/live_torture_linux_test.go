@@ -112,7 +112,7 @@ func TestLiveNpmLikeStormInTheMirror(t *testing.T) {
 		}
 		l.must(os.WriteFile(filepath.Join(dir, fmt.Sprintf("f%d.js", i)), fmt.Appendf(nil, "module %d", i), 0o644))
 	}
-	l.eventually("a storm of new files")
+	l.settled(fmt.Sprintf("a storm of %d new files", n))
 }
 
 func runGit(t *testing.T, dir string, args ...string) {

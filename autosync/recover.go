@@ -153,7 +153,7 @@ func (e *engine) finished(s step, f finding, expected bool) {
 func (e *engine) putBack(s step, f finding) error {
 	r, store := f.intent, e.stores[s.side]
 	var err error
-	if f.placed && r.Op == opExchange {
+	if f.placed && (r.Op == opExchange || r.Op == opRenameAway) {
 		err = store.TakeBackPlaced(r.Seq, s.path, f.path)
 	} else {
 		err = store.Restore(r.Seq, s.path)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 )
 
 // MoveOut moves the entry p, whatever it is (a whole directory too), out of the root to q in the root to, where nothing
@@ -46,23 +47,23 @@ func (r *Root) CopyOut(ctx context.Context, p RelPath, to *Root, q RelPath) erro
 func (s *Store) MoveSlot(seq uint64, to *Root, p RelPath) error {
 	return to.at("move slot to", p, func(parent int, name string) error {
 		return s.folder.use(func(folder int) error {
-			return s.root.sys.renameToFree(folder, slotName(seq), parent, name)
+			return s.root.sys.renameToFree(OpMoveOut, folder, slotName(seq), parent, name)
 		})
 	})
 }
 
 // renameToFree renames to a name that is free. Where a file system can't see to that (bindfs, some network ones), a look
 // before has to do: it is for folders of ours alone, in which nobody else makes names.
-func (s *sys) renameToFree(fromfd int, from string, tofd int, to string) error {
-	err := s.rename(OpMoveOut, fromfd, from, tofd, to, noReplace)
+func (s *sys) renameToFree(op Op, fromfd int, from string, tofd int, to string) error {
+	err := s.rename(op, fromfd, from, tofd, to, noReplace)
 	if !isLacking(err) {
 		return err
 	}
 	there, lookErr := lstatAt(s, tofd, to)
 	if lookErr != nil || there.Kind != Absent {
-		return errors.Join(err, lookErr)
+		return errors.Join(fmt.Errorf("%s: %w", to, os.ErrExist), lookErr)
 	}
-	return s.rename(OpMoveOut, fromfd, from, tofd, to, overwrite)
+	return s.rename(op, fromfd, from, tofd, to, overwrite)
 }
 
 // MkdirAll makes the directory p and those above it that are not there. Something else in the way is an error that
@@ -87,7 +88,7 @@ func (r *Root) MkdirAll(p RelPath, mode uint32) error {
 
 // moveTo renames; a directory needs to be writable itself, since its ".." changes.
 func (r *Root) moveTo(to int, toName string, parent int, name string) error {
-	move := func() error { return r.sys.renameToFree(parent, name, to, toName) }
+	move := func() error { return r.sys.renameToFree(OpMoveOut, parent, name, to, toName) }
 	err := move()
 	if !isDenied(err) {
 		return err

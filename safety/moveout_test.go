@@ -13,49 +13,103 @@ import (
 )
 
 func TestTakeBackGivesTheNewerVersionBack(t *testing.T) {
-	var armed atomic.Bool
-	var path string
-	s := sys{before: func(op Op, _ string) error {
-		if op == OpExchange && armed.Swap(false) {
-			os.WriteFile(path+"~", []byte("agent's newer"), 0o644)
-			os.Rename(path+"~", path)
-		}
-		return nil
-	}}
-	b := newBench(t, s)
-	path = b.dir + "/f"
-	write(t, path, "old")
-	st, err := b.stage("f", "project's", 0o644)
-	must(t, err)
-	armed.Store(true)
-	out, err := b.store.Place(st)
-	must(t, err)
-	if out.Expected {
-		t.Fatal("the save was not noticed")
+	for name, s := range map[string]sys{"exchange": {}, "rename away": {noExchange: true}, "rename and link": {noExchange: true, noReplace: true}} {
+		t.Run(name, func(t *testing.T) {
+			var armed atomic.Bool
+			var path string
+			s.before = func(op Op, _ string) error {
+				if (op == OpExchange || op == OpTakeAway) && armed.Swap(false) {
+					os.WriteFile(path+"~", []byte("agent's newer"), 0o644)
+					os.Rename(path+"~", path)
+				}
+				return nil
+			}
+			b := newBench(t, s)
+			path = b.dir + "/f"
+			write(t, path, "old")
+			st, err := b.stage("f", "project's", 0o644)
+			must(t, err)
+			armed.Store(true)
+			out, err := b.store.Place(st)
+			must(t, err)
+			if out.Expected {
+				t.Fatal("the save was not noticed")
+			}
+			must(t, b.store.TakeBack(st))
+			if got := read(t, path); got != "agent's newer" {
+				t.Errorf("path holds %q", got)
+			}
+			must(t, st.Discard())
+			b.storeIsEmpty()
+		})
 	}
-	must(t, b.store.TakeBack(st))
-	if got := read(t, path); got != "agent's newer" {
-		t.Errorf("path holds %q", got)
-	}
-	must(t, st.Discard())
-	b.storeIsEmpty()
 }
 
 func TestTakeBackLeavesWhatSomebodyElsePut(t *testing.T) {
-	b := newBench(t, sys{})
-	path := b.dir + "/f"
-	write(t, path, "old")
-	st, err := b.stage("f", "ours", 0o644)
-	must(t, err)
-	out, err := b.store.Place(st)
-	must(t, err)
-	must(t, os.Remove(path))
-	write(t, path, "newest")
-	if err := b.store.TakeBack(st); !errors.Is(err, ErrChanged) {
-		t.Errorf("err = %v", err)
-	}
-	if read(t, path) != "newest" || read(t, out.Slot) != "old" {
-		t.Errorf("path %q, slot %q", read(t, path), read(t, out.Slot))
+	eachStore(t, func(t *testing.T, b *bench) {
+		path := b.dir + "/f"
+		write(t, path, "old")
+		st, err := b.stage("f", "ours", 0o644)
+		must(t, err)
+		out, err := b.store.Place(st)
+		must(t, err)
+		must(t, os.Remove(path))
+		write(t, path, "newest")
+		if err := b.store.TakeBack(st); !errors.Is(err, ErrChanged) {
+			t.Errorf("err = %v", err)
+		}
+		must(t, st.Discard())
+		if read(t, path) != "newest" || read(t, out.Slot) != "old" {
+			t.Errorf("path %q, slot %q", read(t, path), read(t, out.Slot))
+		}
+	})
+}
+
+// Where there is no exchange the path is empty for an instant: what somebody saves or edits then stays.
+func TestTakeBackByHandReplacesNothing(t *testing.T) {
+	for what, do := range map[string]func(path string){
+		"edited": func(path string) { os.WriteFile(path, []byte("newest of all"), 0o644) },
+		"saved": func(path string) {
+			os.WriteFile(path+"~", []byte("newest of all"), 0o644)
+			os.Rename(path+"~", path)
+		},
+		"made anew": nil,
+	} {
+		for name, s := range map[string]sys{"noreplace": {noExchange: true}, "link": {noExchange: true, noReplace: true}} {
+			t.Run(what+" "+name, func(t *testing.T) {
+				var calls atomic.Int32
+				calls.Store(-1000)
+				var path string
+				s.before = func(op Op, _ string) error {
+					if op != OpTakeBack {
+						return nil
+					}
+					n := calls.Add(1)
+					if n == 2 && do != nil { // the look is the first
+						do(path)
+					}
+					if _, err := os.Lstat(path); n > 2 && do == nil && err != nil {
+						os.WriteFile(path, []byte("newest of all"), 0o644)
+					}
+					return nil
+				}
+				b := newBench(t, s)
+				path = b.dir + "/f"
+				write(t, path, "agent's newer")
+				st, err := b.stage("f", "ours", 0o644)
+				must(t, err)
+				out, err := b.store.Place(st)
+				must(t, err)
+				calls.Store(0)
+				if err := b.store.TakeBack(st); !errors.Is(err, ErrChanged) {
+					t.Errorf("err = %v", err)
+				}
+				must(t, st.Discard())
+				if read(t, path) != "newest of all" || read(t, out.Slot) != "agent's newer" {
+					t.Errorf("path %q, slot %q", read(t, path), read(t, out.Slot))
+				}
+			})
+		}
 	}
 }
 

@@ -13,8 +13,7 @@ const hashLimit = 1 << 20
 // kind that was expected (a directory where a file was), it is exchanged straight back and the error wraps ErrChanged.
 // A name that turned up where nothing was expected is an error that wraps ErrChanged. After an error the path holds
 // what it held before, or something newer; when Displaced names a slot even so, that version is only there.
-// A file that came out and is not what was expected is the user's newer version: Expected is false, and it is kept; by
-// RenameAway it goes back as well.
+// A file that came out and is not what was expected is the user's newer version: Expected is false, and it is kept.
 func (s *Store) Place(st *Staged) (Displaced, error) {
 	var out Displaced
 	err := s.both("place", st.path, func(folder, parent int, name string) (err error) {
@@ -180,12 +179,12 @@ func (st *Staged) exchangeBack(out Displaced, folder, parent int, name string, c
 }
 
 // TakeBack undoes a Place that displaced something unexpected: the version in the slot goes back to its path and the
-// staged file goes. When the path holds the staged file no more, or there is no exchange here, nothing is done, the
-// error wraps ErrChanged and both versions stay.
+// staged file goes. When the path holds the staged file no more, or it was written in place, nothing is done, the error
+// wraps ErrChanged and both versions stay.
 //
 // RACE: a save over our file between look and exchange comes out into the slot; it is put back in turn.
 func (s *Store) TakeBack(st *Staged) error {
-	if st.placing != Exchange {
+	if st.placing == InPlace {
 		return fmt.Errorf("take back %s: %w", st.path, ErrChanged)
 	}
 	return s.TakeBackPlaced(st.seq, st.path, st.info)
@@ -194,30 +193,58 @@ func (s *Store) TakeBack(st *Staged) error {
 // TakeBackPlaced is TakeBack for recovery, which knows of the staged file only how it looked. Its ctime does not count.
 func (s *Store) TakeBackPlaced(seq uint64, p RelPath, placed Info) error {
 	return s.both("take back", p, func(folder, parent int, name string) error {
-		y, slot := s.root.sys, slotName(seq)
-		now, err := y.lstat(OpTakeBack, parent, name)
+		now, err := s.root.sys.lstat(OpTakeBack, parent, name)
 		if err != nil || !now.SameFile(placed) {
 			return errors.Join(ErrChanged, err)
 		}
-		if err := y.rename(OpTakeBack, folder, slot, parent, name, exchange); err != nil {
-			return goneOr(err)
+		if s.placing == Exchange {
+			return s.exchangeAgain(seq, folder, parent, name, placed)
 		}
-		out, err := y.lstat(OpTakeBack, folder, slot)
-		if err != nil {
-			return err
-		}
-		if !out.SameFile(placed) {
-			return errors.Join(ErrChanged, y.rename(OpTakeBack, folder, slot, parent, name, exchange))
-		}
-		if out.Size != placed.Size || out.Mtime != placed.Mtime {
-			return fmt.Errorf("%w: an edit of the file taken back is kept at %s", ErrChanged, s.SlotPath(seq))
-		}
-		return s.drop(OpStageDrop, folder, slot)
+		return s.putBackByHand(seq, folder, parent, name, placed)
 	})
 }
 
-// renameAway is for file systems without exchange: old out, new in, nothing ever replaced. What came out and is not what
-// was decided on goes straight back, to be decided on: a [Store.TakeBack] afterwards would need an exchange.
+func (s *Store) exchangeAgain(seq uint64, folder, parent int, name string, placed Info) error {
+	y, slot := s.root.sys, slotName(seq)
+	if err := y.rename(OpTakeBack, folder, slot, parent, name, exchange); err != nil {
+		return goneOr(err)
+	}
+	out, err := y.lstat(OpTakeBack, folder, slot)
+	if err != nil {
+		return err
+	}
+	if !out.SameFile(placed) {
+		return errors.Join(ErrChanged, y.rename(OpTakeBack, folder, slot, parent, name, exchange))
+	}
+	if out.Size != placed.Size || out.Mtime != placed.Mtime {
+		return fmt.Errorf("%w: an edit of the file taken back is kept at %s", ErrChanged, s.SlotPath(seq))
+	}
+	return s.drop(OpStageDrop, folder, slot)
+}
+
+// putBackByHand is exchangeAgain for file systems without exchange: ours out to where it was staged, the other one in,
+// and nothing ever replaced. A crash in between leaves the path empty, slot and stage full, which recovery puts back.
+//
+// RACE: a save over our file in the last instant goes back in turn; when another one has come by then, it stays staged.
+func (s *Store) putBackByHand(seq uint64, folder, parent int, name string, placed Info) error {
+	y, slot, stage := s.root.sys, slotName(seq), stageName(seq)
+	if err := y.renameToFree(OpTakeBack, parent, name, folder, stage); err != nil {
+		return goneOr(err)
+	}
+	out, err := y.lstat(OpTakeBack, folder, stage)
+	if err != nil || !out.SameFile(placed) || out.Size != placed.Size || out.Mtime != placed.Mtime { // a save of that instant
+		if err := s.moveIn(OpPutBack, folder, stage, parent, name, out.Kind); err != nil {
+			return fmt.Errorf("%w: a newer version is kept at %s: %w", ErrChanged, s.StagePath(seq), err)
+		}
+		return errors.Join(ErrChanged, err)
+	}
+	if err := s.moveIn(OpTakeBack, folder, slot, parent, name, File); err != nil {
+		return errors.Join(err, s.drop(OpStageDrop, folder, stage))
+	}
+	return s.drop(OpStageDrop, folder, stage)
+}
+
+// renameAway is for file systems without exchange: old out, new in, nothing ever replaced.
 func (st *Staged) renameAway(folder, parent int, name string) (Displaced, error) {
 	if err := st.look(parent, name); err != nil {
 		return Displaced{}, err
@@ -227,14 +254,14 @@ func (st *Staged) renameAway(folder, parent int, name string) (Displaced, error)
 	if err != nil {
 		return out, err
 	}
-	if out.Expected && st.hasSum {
-		out.Expected, out.Open = st.inspect(folder, slotName(st.seq), out.Info)
-	}
-	if !out.Expected {
+	if out.Info.Kind != st.expect.Kind {
 		if err := s.giveBack(&out, folder, parent, name, st.seq); err != nil {
 			return out, err
 		}
 		return out, fmt.Errorf("%w: what was there is kept at %s", ErrChanged, out.Slot)
+	}
+	if out.Expected && st.hasSum {
+		out.Expected, out.Open = st.inspect(folder, slotName(st.seq), out.Info)
 	}
 	err = s.moveIn(OpBringIn, folder, st.name, parent, name, st.info.Kind)
 	if errors.Is(err, ErrChanged) {

@@ -194,14 +194,7 @@ func (s *Store) Delete(seq uint64, p RelPath, expect Info) (Displaced, error) {
 // takeOut renames the entry into its slot and looks what it was. The slot must be free.
 func (s *Store) takeOut(op Op, folder, parent int, name string, seq uint64, expect Info) (Displaced, error) {
 	y, slot := s.root.sys, slotName(seq)
-	err := y.rename(op, parent, name, folder, slot, noReplace)
-	if isLacking(err) {
-		// Nobody but us makes names in the store, so a look is enough there.
-		if there, e := lstatAt(y, folder, slot); e != nil || there.Kind != Absent {
-			return Displaced{}, errors.Join(fmt.Errorf("slot %s: %w", slot, os.ErrExist), e)
-		}
-		err = y.rename(op, parent, name, folder, slot, overwrite)
-	}
+	err := y.renameToFree(op, parent, name, folder, slot)
 	if isAbsent(err) {
 		err = fmt.Errorf("%w: %w", ErrChanged, err)
 	}
