@@ -22,6 +22,7 @@ func (a *app) lsCommand() *cobra.Command {
 		Use:   "ls [SESSION]",
 		Short: "List the sessions that run, were kept, or ended badly; or what one did",
 		Long: `List the sessions of all projects, with -C of one: their state (running, kept, crashed, damaged) and mirror.
+BROUGHT is what the session's end brought home, and what waits in it.
 --all adds those that ended and are only there for the versions that they keep.
 With SESSION: that session and what its end brought.`,
 		Args:              args(0, 1, "at most one session"),
@@ -75,13 +76,14 @@ type jsonSession struct {
 	Ended   time.Time       `json:"ended,omitzero"`
 	Folder  string          `json:"folder"`
 	Damaged string          `json:"damaged,omitempty"`
+	Counts  *jsonCounts     `json:"counts,omitempty"`
 	Changes json.RawMessage `json:"changes,omitempty"`
 }
 
 func sessionJSON(s *mirror.Session) jsonSession {
 	out := jsonSession{
 		Session: s.ID, Name: s.Name, Project: s.Project, Mirror: s.Mirror, Agent: s.Agent, Command: s.Command,
-		Created: s.Created, Ended: s.Ended, Folder: s.Dir(),
+		Created: s.Created, Ended: s.Ended, Folder: s.Dir(), Counts: countsOf(s),
 	}
 	out.State, out.PID = stateOf(s)
 	if s.Damaged != nil {
@@ -114,6 +116,7 @@ func (a *app) lsAll(ended bool) error {
 	if a.json {
 		return a.answer(rows)
 	}
+	a.tellOverlays(mirror.PruneAfter)
 	return a.write([]byte(sessionTable(rows, time.Now())))
 }
 
@@ -123,7 +126,7 @@ func sessionTable(rows []jsonSession, now time.Time) string {
 	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SESSION\tNAME\tSTATE\tAGE\tPROJECT\tMIRROR")
+	fmt.Fprintln(w, "SESSION\tNAME\tSTATE\tAGE\tBROUGHT\tPROJECT\tMIRROR")
 	for _, r := range rows {
 		mirrorDir := show(r.Mirror)
 		if r.State == mirror.SessionDamaged {
@@ -131,7 +134,7 @@ func sessionTable(rows []jsonSession, now time.Time) string {
 		} else if r.State == mirror.SessionEnded {
 			mirrorDir = "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", show(r.Session), orDash(r.Name), r.State, age(r.Created, now), orDash(r.Project), mirrorDir)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", show(r.Session), orDash(r.Name), r.State, age(r.Created, now), r.Counts.text(), orDash(r.Project), mirrorDir)
 	}
 	w.Flush()
 	return b.String()

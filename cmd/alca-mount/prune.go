@@ -111,6 +111,7 @@ func (a *app) prune(ctx context.Context, flags *pruneFlags) error {
 	for _, p := range gone {
 		o.item(prunedItem(p))
 	}
+	a.tellOverlays(time.Duration(flags.after))
 	return err
 }
 
