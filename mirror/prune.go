@@ -179,6 +179,10 @@ func (s *Session) prune(opts PruneOptions) (gone bool, err error) {
 	if opts.DryRun {
 		return true, nil
 	}
+	if s.Untold { // a removal that is cut short may take the note that it was told with it, and would never be finished
+		s.Untold = false
+		_ = s.Save() // there may be no room: prune makes some
+	}
 	if err := s.Remove(); err != nil {
 		return false, err
 	}

@@ -115,3 +115,34 @@ func TestPruneLooksAgainWithTheSessionLocked(t *testing.T) {
 		t.Errorf("pruned %q", got)
 	}
 }
+
+// A removal that is cut short must not leave a session that looks as if nobody was told of its end: that one stays for ever.
+func TestPruneThatIsCutShortCanBeFinished(t *testing.T) {
+	dir := t.TempDir()
+	state := NewStateDir(filepath.Join(dir, "state"))
+	blocked := filepath.Join(dir, ".alca-mount-store")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := endSession(t, state, filepath.Join(dir, "p"), time.Hour, 1, func(s *Session) {
+		s.Untold, s.Stores[0] = true, filepath.Join(blocked, s.ID)
+	})
+	opts := PruneOptions{Spare: func(s *Session) string {
+		if _, err := os.Lstat(filepath.Join(s.Dir(), "kept")); s.Untold && err != nil {
+			return "not told"
+		}
+		return ""
+	}}
+	if _, err := state.Prune(t.Context(), opts); err == nil {
+		t.Fatal("a store that is a file was removed")
+	}
+	if err := os.Remove(filepath.Join(s.Dir(), "kept")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(blocked); err != nil {
+		t.Fatal(err)
+	}
+	if got := pruned(t, state, opts); !slices.Equal(got, []string{s.ID}) {
+		t.Errorf("pruned %q", got)
+	}
+}
