@@ -184,11 +184,19 @@ func (e *engine) recordStores() error {
 // close makes all durable and gives the journal back.
 func (e *engine) close() error {
 	e.settleLateWriters(true)
-	flushed, stored, closed := e.flush(), e.closeStores(), e.journal.Close()
+	flushed, stored, closed := e.flush(), e.closeStores(), e.closeJournal()
 	if flushed != nil && closed != nil {
 		closed = nil // it tried to write the same once more
 	}
 	return errors.Join(e.relock(), flushed, stored, closed, e.keepRoot.Close())
+}
+
+// closeJournal closes the journal. Of a unsettled session whose mirror goes now, nobody has to know; see Session.Settle.
+func (e *engine) closeJournal() error {
+	if e.opts.Final && e.m.Session.Unsettled() {
+		return e.journal.CloseSoon()
+	}
+	return e.journal.Close()
 }
 
 func (e *engine) root(side mirror.Side) *safety.Root {
@@ -300,12 +308,12 @@ func (e *engine) endCalls() error {
 	return nil
 }
 
-// flush makes all that is known durable.
+// flush makes all that is known durable; of a unsettled session, which changed nothing, nobody has to know.
 func (e *engine) flush() error {
 	if err := e.endCalls(); err != nil {
 		return err
 	}
-	return e.journal.Flush(true)
+	return e.journal.Flush(!e.m.Session.Unsettled())
 }
 
 // end notes what became of a call, or of the base without one.
@@ -371,6 +379,9 @@ func (e *engine) append(r record) {
 
 // intend announces calls, durably when they touch the project.
 func (e *engine) intend(durable bool, rs ...record) error {
+	if err := e.m.Session.Settle(); err != nil { // else a power cut would leave changes of a session that nobody knows of
+		return err
+	}
 	e.endIfDue()
 	for _, r := range rs {
 		r.Type = recordIntent

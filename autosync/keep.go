@@ -108,6 +108,9 @@ const maxKeepFolders = 10_000
 // or something that is kept already is in the way (a link or a file where p needs a directory), it takes the next
 // folder: NAME~2 and so on. Everything happens below keepRoot, following nothing: what is kept is the agent's.
 func (e *engine) placeIn(folder string, p safety.RelPath) (safety.RelPath, error) {
+	if err := e.m.Session.Settle(); err != nil { // else a power cut would take what is kept with the session
+		return "", fmt.Errorf("keep %s: %w", p, err)
+	}
 	taken := folder + "/" + string(p)
 	for n := max(e.keptTimes[taken], 1); n < maxKeepFolders; n++ {
 		top := e.folderPath(folder)

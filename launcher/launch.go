@@ -27,6 +27,10 @@ const (
 	linger = 500 * time.Millisecond
 )
 
+// unsettledMost is how long a launch may run before its session is durable, though nothing of it came home yet. What was
+// written to the mirror within that time is on no disk either.
+const unsettledMost = 2 * time.Second
+
 // ownFailure is the exit code of run when it is not CMD's.
 const ownFailure = 125
 
@@ -224,7 +228,7 @@ func (l *launch) build(ctx context.Context) error {
 	}
 	l.mirror, err = mirror.Create(ctx, l.project, o.Mirror, mirror.Options{
 		Policy: l.policy, Agent: o.Agent, Session: l.session, Population: o.Population, Git: o.Git, Links: o.Links, Progress: o.Progress,
-		GitHiddenHistory: o.GitHiddenHistory, GitDepth: o.GitDepth,
+		GitHiddenHistory: o.GitHiddenHistory, GitDepth: o.GitDepth, Unsettled: true,
 	})
 	return err
 }
@@ -265,9 +269,17 @@ func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
 	if err := errors.Join(l.startSync(ctx), l.syncMounts(ctx)); err != nil {
 		return plain.Exit{Code: ownFailure}, err
 	}
+	defer l.settleSoon()()
 	exit, err = l.run(ctx)
 	l.mayRun, l.succeeded = errors.Is(err, container.ErrMayRun), err == nil && exit == plain.Exit{Left: exit.Left}
 	return exit, err
+}
+
+// settleSoon makes the session durable in a moment, unless it ends before that. An error is told by what needs it to be,
+// which tries again.
+func (l *launch) settleSoon() (stop func()) {
+	timer := time.AfterFunc(unsettledMost, func() { _ = l.session.Settle() })
+	return func() { timer.Stop() }
 }
 
 func (l *launch) startSync(ctx context.Context) (err error) {

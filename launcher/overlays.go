@@ -141,6 +141,9 @@ func (l *launch) overlaps(p safety.RelPath) bool {
 }
 
 func (l *launch) layOne(ctx context.Context, o Overlay, auto bool) error {
+	if err := l.session.Settle(); err != nil { // else a power cut might take the directory with a mirror that was never complete
+		return err
+	}
 	if parent := o.Path.Dir(); parent != safety.Top {
 		info, err := l.mirror.Root.Lstat(parent)
 		if err != nil || info.Kind != safety.Directory {

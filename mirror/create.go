@@ -236,14 +236,22 @@ func (m *Mirror) build(ctx context.Context) error {
 		return err
 	}
 	sortSkipped(m.Built.Skipped)
-	if err := m.SaveBase(); err != nil {
-		return err
-	}
-	if err := m.saveRecord(SessionReady); err != nil {
+	if err := m.saveBuilt(); err != nil {
 		return err
 	}
 	// RACE: the agent's first edit, in the same tick as the copy and of the same size, would move no stamp.
 	return sleep(ctx, time.Until(built.Add(2*tick())))
+}
+
+// saveBuilt notes that the mirror is whole.
+func (m *Mirror) saveBuilt() error {
+	if m.Options.Unsettled && m.Session.Boot != "" { // else it could not be told later that there was a power cut
+		return m.saveUnsettled()
+	}
+	if err := m.SaveBase(); err != nil {
+		return err
+	}
+	return m.saveRecord(SessionReady)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

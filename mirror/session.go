@@ -64,8 +64,9 @@ type Session struct {
 	// folder and what could be read of the record are known.
 	Damaged error
 
-	lock *safety.Lock
-	dir  string
+	lock      *safety.Lock
+	dir       string
+	unsettled unsettled
 }
 
 var (
@@ -137,7 +138,7 @@ func (s *Session) Holder() (safety.Holder, error) { return safety.ReadHolder(s.l
 func (s *Session) lockPath() string   { return filepath.Join(s.dir, lockName) }
 func (s *Session) recordPath() string { return filepath.Join(s.dir, recordName) }
 
-// Save writes session.json durably.
+// Save writes session.json: durably, but for an unsettled session's (see [Session.Settle]).
 func (s *Session) Save() error {
 	if s.Damaged != nil {
 		return s.Damaged
@@ -146,7 +147,7 @@ func (s *Session) Save() error {
 	if err != nil {
 		return fmt.Errorf("save session %s: %w", s.ID, err)
 	}
-	if err := s.writeRecord(data); err != nil {
+	if err := s.write(data); err != nil {
 		return fmt.Errorf("save session %s: %w", s.ID, err)
 	}
 	return nil

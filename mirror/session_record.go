@@ -44,9 +44,18 @@ func decodeRecord(data []byte) (Record, error) {
 	return mapStrings(reflect.ValueOf(r), unescapeBytes).Interface().(Record), nil
 }
 
-// readRecord reads the session.json of the session folder dir and checks that it belongs there.
+// readRecord reads the record of the session folder dir and checks that it belongs there.
 func readRecord(dir string) (Record, error) {
-	file := filepath.Join(dir, recordName)
+	r, err := readRecordFile(filepath.Join(dir, recordName), dir)
+	if err == nil && r.State == SessionBuilding {
+		if y, found := readUnsettled(dir); found {
+			return y, nil
+		}
+	}
+	return r, err
+}
+
+func readRecordFile(file, dir string) (Record, error) {
 	info, err := os.Lstat(file)
 	if err != nil {
 		return Record{}, err

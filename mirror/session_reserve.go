@@ -24,14 +24,20 @@ func (s *Session) reserve() {
 	}
 }
 
-// writeRecord writes session.json, with the room that was reserved where there is no other. An ended session needs none.
-func (s *Session) writeRecord(data []byte) error {
-	err := safety.WriteFileDurably(s.recordPath(), data, 0o600)
-	if safety.IsNoRoom(err) && os.Remove(s.reservePath()) == nil {
-		err = safety.WriteFileDurably(s.recordPath(), data, 0o600)
-	}
-	if err == nil && s.State == SessionEnded {
+// writeDurably writes session.json. An ended session needs no room in reserve.
+func (s *Session) writeDurably(data []byte, ended bool) error {
+	err := s.withReserve(func() error { return safety.WriteFileDurably(s.recordPath(), data, 0o600) })
+	if err == nil && ended {
 		_ = os.Remove(s.reservePath())
+	}
+	return err
+}
+
+// withReserve writes with the room that was reserved where there is no other.
+func (s *Session) withReserve(write func() error) error {
+	err := write()
+	if safety.IsNoRoom(err) && os.Remove(s.reservePath()) == nil {
+		err = write()
 	}
 	return err
 }

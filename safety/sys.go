@@ -86,6 +86,7 @@ type Before func(op Op, name string) error
 type sys struct {
 	before Before
 	lists  *lists // nil: none is kept
+	soon   bool   // nothing is synced: what is written may get lost in a power cut
 
 	// What to do without, because the kernel lacks it (found out by OpenRoot and OpenStore) or a test forbids it.
 	noOpenat2, noExchange, noReplace, noTmpfile, noReflink, noCopyRange bool

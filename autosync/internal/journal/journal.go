@@ -27,6 +27,8 @@ type Journal struct {
 	file *file
 	at   int64        // where the next record goes: the end of what is whole
 	buf  bytes.Buffer // records appended since the last Flush
+
+	synced int64 // where it ended when it was synced last; what was found there may not be
 }
 
 // Open opens or makes the journal at path, cuts a damaged tail, and hands each whole record to replay, in order.
@@ -48,7 +50,7 @@ func OpenWith[R any](path string, before safety.Before, replay func(R) error) (*
 		f.Close()
 		return nil, fmt.Errorf("open journal %s: %w", path, err)
 	}
-	return &Journal{file: f, at: good}, nil
+	return &Journal{file: f, at: good, synced: -good}, nil
 }
 
 // Read hands each whole record of the journal at path to replay; one that is not there has none.
@@ -133,9 +135,13 @@ func (j *Journal) Flush(sync bool) error {
 	if !sync {
 		return nil
 	}
+	if j.synced == j.at {
+		return nil
+	}
 	if err := j.file.sync(); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
+	j.synced = j.at
 	return nil
 }
 
@@ -152,4 +158,9 @@ func (j *Journal) write() error {
 // Close flushes and closes.
 func (j *Journal) Close() error {
 	return errors.Join(j.Flush(true), j.file.Close())
+}
+
+// CloseSoon is Close without waiting for the disk.
+func (j *Journal) CloseSoon() error {
+	return errors.Join(j.Flush(false), j.file.Close())
 }
