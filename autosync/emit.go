@@ -70,6 +70,10 @@ func (e *emitter) add(o *outcome) {
 			e.plan.refused = append(e.plan.refused, PathNote{Path: o.path, Why: "written below .git: it no longer follows the project"})
 		}
 	case SetAside:
+		if !o.base.Absent() { // the agent's version of a file of the project's: an orphan comes back with the next mirror
+			e.plan.refused = append(e.plan.refused, PathNote{Path: o.path, Why: "hidden by now"})
+			return
+		}
 		e.plan.orphans = append(e.plan.orphans, PathNote{Path: o.path, Why: "the path is hidden"})
 	case Withdraw:
 		e.step(o, mirror.MirrorSide)

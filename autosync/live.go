@@ -122,7 +122,7 @@ func (s *Syncer) remember(v *view, l *limits) {
 
 // checkEmptied refuses to carry deletions from a side of which nothing is left: see view.checkEmptied.
 func (s *Syncer) checkEmptied(pl plan) error {
-	if len(pl.remove) == 0 || s.m.Base.Len() == 0 {
+	if len(pl.remove) == 0 || !visible(s.m) {
 		return nil
 	}
 	for side, root := range [...]*safety.Root{s.m.Project, s.m.Root} {

@@ -139,7 +139,7 @@ func (e *engine) look(ctx context.Context) (plan, error) {
 	if err := e.noteAlive(); err != nil {
 		return plan{}, err
 	}
-	if err := v.checkEmptied(e.m.Base.Len(), e.opts.AllowMassDelete || e.opts.Approved); err != nil {
+	if err := v.checkEmptied(visible(e.m), e.opts.AllowMassDelete || e.opts.Approved); err != nil {
 		return plan{}, err
 	}
 	l := limitsFor(e.opts, v.startFiles)
@@ -160,9 +160,9 @@ func (e *engine) look(ctx context.Context) (plan, error) {
 }
 
 // checkEmptied refuses to conclude from an empty side that everything was deleted.
-func (v *view) checkEmptied(base int, allowed bool) error {
+func (v *view) checkEmptied(expected, allowed bool) error {
 	switch {
-	case base == 0:
+	case !expected:
 		return nil
 	case v.project.Len() == 0:
 		return fmt.Errorf("the project is suddenly empty: %w", safety.ErrGone)
@@ -170,6 +170,16 @@ func (v *view) checkEmptied(base int, allowed bool) error {
 		return fmt.Errorf("the mirror is suddenly empty (--allow-mass-delete lets that pass): %w", safety.ErrGone)
 	}
 	return nil
+}
+
+// visible reports whether both sides agreed on anything that the rules of now show: else both look empty by right.
+func visible(m *mirror.Mirror) bool {
+	for p, e := range m.Base.All() {
+		if m.Policy.Access(string(p), e.State.Kind == safety.Directory).Mirrored() {
+			return true
+		}
+	}
+	return false
 }
 
 // halt notes that a root is gone.
@@ -260,7 +270,7 @@ func preview(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, erro
 		return Changes{}, err
 	}
 	var c Changes
-	if err := v.checkEmptied(m.Base.Len(), opts.AllowMassDelete); err != nil {
+	if err := v.checkEmptied(visible(m), opts.AllowMassDelete); err != nil {
 		c.Halted = err.Error()
 		return c, err
 	}

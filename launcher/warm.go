@@ -14,13 +14,15 @@ import (
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
 )
 
 // warm is a launch on the mirror of a session that was kept: nothing is built, and only what changed since is carried.
 type warm struct {
-	changes autosync.Changes // what was carried before CMD started
-	then    mirror.Record    // the session as it was found
-	rules   bool             // the rules of now are not those that it was made with
+	changes autosync.Changes    // what was carried before CMD started
+	aside   []autosync.PathNote // what the agent had made of files that are hidden by now
+	then    mirror.Record       // the session as it was found
+	rules   bool                // the rules of now are not those that it was made with
 }
 
 // findKept returns the session of the project that goes by the launch's name and was kept; nil: there is none. One
@@ -84,15 +86,27 @@ func (l *launch) takeUp(ctx context.Context, s *mirror.Session) error {
 	if err := s.Save(); err != nil {
 		return err
 	}
+	withdrawn, aside, err := autosync.Hide(ctx, l.mirror, l.syncOptions()) // also where nothing else is carried
+	l.warm.aside = aside
+	l.warm.changes.ToMirror = withdrawn
+	if err != nil {
+		return fmt.Errorf("hide in the mirror of session %s what the rules hide now: %w", s.ID, err)
+	}
 	if !unasked {
 		return nil
 	}
+	return l.catchUp(ctx, withdrawn)
+}
+
+// catchUp brings both sides into step before CMD starts.
+func (l *launch) catchUp(ctx context.Context, withdrawn []safety.RelPath) (err error) {
 	l.warm.changes, err = autosync.Once(ctx, l.mirror, l.syncOptions())
+	l.warm.changes.ToMirror = append(withdrawn, l.warm.changes.ToMirror...)
 	if err == nil && len(l.warm.changes.Failed) > 0 {
 		err = &PartialSyncError{Failed: l.warm.changes.Failed}
 	}
 	if err != nil {
-		return fmt.Errorf("bring the mirror of session %s up to date: %w", s.ID, err)
+		return fmt.Errorf("bring the mirror of session %s up to date: %w", l.session.ID, err)
 	}
 	return l.refuseDoubted()
 }
@@ -156,6 +170,9 @@ func (w *warm) tell(start *Start) {
 		return
 	}
 	start.Warm = &w.changes
+	for _, n := range w.aside {
+		start.Warnings = append(start.Warnings, fmt.Sprintf("%s is hidden by now: what the agent made of it is kept in %s", n.Path, n.Kept))
+	}
 	if w.rules {
 		start.Warnings = append(start.Warnings, "the rules are not those that the session was made with: of both the stricter count")
 	}
@@ -166,10 +183,12 @@ func (w *warm) with(c autosync.Changes) autosync.Changes {
 	if w == nil {
 		return c
 	}
+	c.Refused = append(slices.Clone(w.aside), c.Refused...)
 	c.Conflicts = append(slices.Clone(w.changes.Conflicts), c.Conflicts...)
 	c.Deleted = append(slices.Clone(w.changes.Deleted), c.Deleted...)
 	c.ToProject = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(w.changes.ToProject), c.ToProject...))))
 	slices.SortStableFunc(c.Conflicts, byPath)
+	slices.SortStableFunc(c.Refused, byPath)
 	slices.SortStableFunc(c.Deleted, byPath)
 	return c
 }
