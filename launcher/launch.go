@@ -103,9 +103,6 @@ func prepare(opts Options) (*launch, error) {
 	}
 	l.opts.Events = oneAtATime(opts.Events)
 	var err error
-	if l.opts.Hide, err = realPaths(opts.Hide); err != nil {
-		return nil, err
-	}
 	project, err := filepath.Abs(opts.Project)
 	if err == nil {
 		project, err = filepath.EvalSymlinks(project)
@@ -114,6 +111,9 @@ func prepare(opts Options) (*launch, error) {
 		return nil, fmt.Errorf("project %s: %w", opts.Project, err)
 	}
 	l.project = project
+	if l.opts.Hide, err = realPaths(project, opts.Hide); err != nil {
+		return nil, err
+	}
 	if l.policy == nil {
 		if l.policy, err = dotfiles.Read(project, opts.Agent); err != nil {
 			return nil, err

@@ -96,24 +96,37 @@ func (r *namespaceRuntime) open(ctx context.Context, on ground) (place, error) {
 	return place{isolation: IsolationNamespace, workdir: on.project, enforced: facts.Enforced, warnings: facts.Warnings, shield: shield{r.place}}, nil
 }
 
-// realPaths are the host's paths to hide, as the mounts know them. One that is not there can't be hidden.
-func realPaths(list []string) ([]string, error) {
+// realPaths are the host's paths to hide, as the mounts know them.
+func realPaths(project string, list []string) ([]string, error) {
 	var out []string
 	for _, p := range list {
-		real, err := filepath.Abs(p)
-		if err == nil {
-			real, err = filepath.EvalSymlinks(real)
-		}
+		real, err := HiddenPath(project, p)
 		if err != nil {
-			var path *fs.PathError
-			if errors.As(err, &path) {
-				err = path.Err
-			}
 			return nil, fmt.Errorf("--hide %s: %w", p, err)
 		}
 		out = append(out, real)
 	}
 	return out, nil
+}
+
+// HiddenPath is the real path of what Options.Hide names. What is not there can't be hidden; what lies in the project (a
+// real path) is hidden by rules, since CMD sees the mirror there.
+func HiddenPath(project, p string) (string, error) {
+	real, err := filepath.Abs(p)
+	if err == nil {
+		real, err = filepath.EvalSymlinks(real)
+	}
+	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return "", err
+	}
+	if rel, err := filepath.Rel(project, real); err == nil && filepath.IsLocal(rel) {
+		return "", errors.New("it lies in the project: hide it there with --exclude or .agentignore")
+	}
+	return real, nil
 }
 
 // readOnlyEntries lists what the kernel is to protect: directories that are read-only as a whole, and other read-only

@@ -17,6 +17,9 @@ func (r *runFlags) checkContainer(f *pflag.FlagSet) error {
 	if r.inContainer() && (len(r.hide)+len(r.allowSockets) > 0 || r.confine) {
 		return errors.New("--hide, --allow-socket and --confine-writes are for --isolation namespace: in a container there is only what is mounted")
 	}
+	if f.Changed("image") && ruledOut(f) {
+		return fmt.Errorf("--image %s is for a container, and --isolation %s is none: leave one of them out", r.image, r.isolation.value)
+	}
 	if r.image != "" {
 		return nil
 	}

@@ -36,6 +36,9 @@ func (a *app) dryRun(ctx context.Context, flags *mirrorFlags, command []string) 
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	where, policy, err := a.prepare(flags, command)
+	if err == nil {
+		err = checkProject(where.project)
+	}
 	if err != nil {
 		return err
 	}

@@ -113,6 +113,11 @@ func (m *mirrorFlags) check(f *pflag.FlagSet) error {
 }
 
 func (r *ruleFlags) check(f *pflag.FlagSet) error {
+	for _, p := range r.readonly {
+		if strings.HasPrefix(p, "!") {
+			return fmt.Errorf("--readonly %q: expected a pattern without \"!\": what a rule file protects is opened there", p)
+		}
+	}
 	r.agentGiven = f.Changed("agent")
 	if r.agentGiven && !dotfiles.ValidAgent(r.agent) {
 		return fmt.Errorf("--agent %q: expected letters, digits, '_' and '-' only", r.agent)

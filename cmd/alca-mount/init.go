@@ -56,8 +56,8 @@ func (a *app) init(ctx context.Context, flags *initFlags) error {
 	if err == nil {
 		err = refuseInsideMirror(where.project)
 	}
-	if err == nil && safety.Unfit(where.project) != "" {
-		err = fmt.Errorf("%s: choose a directory below it with -C", safety.Unfit(where.project))
+	if err == nil {
+		err = checkProject(where.project)
 	}
 	if err != nil {
 		return err
@@ -79,9 +79,26 @@ func (a *app) init(ctx context.Context, flags *initFlags) error {
 			return err
 		}
 		a.out().say("next: alca-mount --dry-run shows what an agent would see, alca-mount -- CMD runs one")
-		a.out().say("outside the project, too: alca-mount --hide ~/.ssh --hide ~/.aws --hide ~/.gnupg -- CMD")
+		if hide := hideThere(); hide != "" {
+			a.out().say("outside the project, too: alca-mount%s -- CMD", hide)
+		}
 	}
 	return nil
+}
+
+// hideThere are the flags that hide the usual places of keys, of those that are there: of any other --hide is an error.
+func hideThere() string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	flags := ""
+	for _, name := range []string{".ssh", ".aws", ".gnupg"} {
+		if _, err := os.Stat(filepath.Join(home, name)); err == nil {
+			flags += " --hide ~/" + name
+		}
+	}
+	return flags
 }
 
 // tellStillSeen names what looks like a secret and is not hidden by the rules as they are now.

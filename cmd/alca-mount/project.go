@@ -45,6 +45,17 @@ func findPlace(dir string) (place, error) {
 	return p, nil
 }
 
+// checkProject refuses what can be no project, whatever its rules say.
+func checkProject(project string) error {
+	if why := safety.Unfit(project); why != "" {
+		return fmt.Errorf("%s: choose a directory below it with -C", why)
+	}
+	if fs := safety.KernelFS(project); fs != "" {
+		return fmt.Errorf("project %s lies on %s, whose files are the kernel's own: choose another directory with -C", show(project), fs)
+	}
+	return nil
+}
+
 func realDir(dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
 	if err == nil {

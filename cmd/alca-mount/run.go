@@ -191,8 +191,8 @@ func stateFor(project string) (*mirror.StateDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if why := safety.Unfit(project); why != "" {
-		return nil, fmt.Errorf("%s: choose a directory below it with -C", why)
+	if err := checkProject(project); err != nil {
+		return nil, err
 	}
 	if err := safety.CheckRoots(project, state.Path()); err != nil {
 		return nil, fmt.Errorf("the state directory (XDG_STATE_HOME): %w", err)

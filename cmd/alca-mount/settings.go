@@ -175,6 +175,27 @@ func (r *runFlags) addMounts(m *config.Merged) error {
 	return nil
 }
 
+// checkHide sees that what is to be hidden can be, and names the flag or the line that asks for it.
+func (a *app) checkHide(flags *runFlags, m *config.Merged) error {
+	where, err := findPlace(a.project)
+	if err != nil {
+		return err
+	}
+	for _, p := range flags.hide {
+		_, err := launcher.HiddenPath(where.project, p)
+		if err == nil {
+			continue
+		}
+		for _, v := range m.Values() {
+			if strings.HasPrefix(v.Key, "hide[") && v.Value == p {
+				return fmt.Errorf("%s: %s: %s: %w", v.At, v.Key, show(p), err)
+			}
+		}
+		return fmt.Errorf("--hide %s: %w", show(p), err)
+	}
+	return nil
+}
+
 // blame says which line of the configuration gave a flag that is refused.
 func blame(err error, m *config.Merged, f *pflag.FlagSet) error {
 	if err == nil {
@@ -336,6 +357,9 @@ func (a *app) settleRun(c *cobra.Command, flags *runFlags) error {
 	flags.config = m
 	container := flags.inContainer()
 	if err := blame(flags.check(c, a.getenv), m, c.Flags()); err != nil {
+		return err
+	}
+	if err := a.checkHide(flags, m); err != nil {
 		return err
 	}
 	if err := flags.addMounts(m); err != nil {
