@@ -41,6 +41,8 @@ type engine struct {
 	noRoom   bool                           // a disk was full
 	again    []PathNote                     // what changed under our hands: to be looked at again
 
+	unsettled []PathNote // what recovery could not settle: no look finds it, and the mirror may not go
+
 	rewritten []safety.RelPath // in place, by this pass: who had the file open before still has
 
 	discarded map[safety.RelPath]bool // of Discard: what the project's version is put back over; nil: this is none
@@ -370,7 +372,8 @@ func (e *engine) setBase(p safety.RelPath, entry mirror.Entry) {
 	e.end(record{Type: recordBase, Path: []byte(p), Base: &entry, Target: []byte(entry.State.Target)})
 }
 
-// append adds a record to the journal's buffer. Encoding our own types can't fail.
+// append adds a record to the journal's buffer. Encoding our own types can't fail, and no path is too long for a record:
+// see safety.MaxDirPath.
 func (e *engine) append(r record) {
 	if err := e.journal.Append(r); err != nil {
 		panic("BUG: " + err.Error())

@@ -13,14 +13,20 @@ const failedMax, roomMax = time.Minute, 5 * time.Second
 // ofJournal stands for the journal among the paths that fail.
 const ofJournal safety.RelPath = ""
 
-// tryAgain forgets that the paths of a pass failed before it, and returns where its own failures will begin.
+// tryAgain forgets that the paths of a pass failed before it, and returns where its own failures begin. Those at which
+// the look itself failed are the first: no hint may come of them any more.
 func (s *Syncer) tryAgain(v *view) int {
-	s.e.again, s.e.noRoom = nil, false
+	s.e.again, s.e.noRoom = slices.Clone(v.again), false
 	if len(s.e.changes.Failed) > 0 {
 		looked := lookedAt(v)
+		for _, n := range v.trouble {
+			looked[n.Path] = true
+		}
 		s.e.changes.Failed = slices.DeleteFunc(s.e.changes.Failed, func(n PathNote) bool { return looked[n.Path] })
 	}
-	return len(s.e.changes.Failed)
+	failed := len(s.e.changes.Failed)
+	s.e.changes.Failed = append(s.e.changes.Failed, v.trouble...)
+	return failed
 }
 
 func lookedAt(v *view) map[safety.RelPath]bool {

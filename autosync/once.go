@@ -89,7 +89,7 @@ func (e *engine) finish(ctx context.Context) error {
 // isNeedless reports whether what failed at a path is not to bring anything home: all that the mirror, which is about to
 // go, has there is what both sides last agreed on. Of a directory that can't be told.
 func (e *engine) isNeedless(p safety.RelPath) bool {
-	if !e.leaving || p == ofJournal {
+	if !e.leaving || p == ofJournal || slices.ContainsFunc(e.unsettled, func(n PathNote) bool { return n.Path == p }) {
 		return false
 	}
 	last := e.m.Base.Get(p)
@@ -151,7 +151,7 @@ func (e *engine) look(ctx context.Context) (plan, error) {
 	}
 	pl := makePlan(v.looks, l)
 	pl.orphans = newOrphans(ctx, e.m, pl.orphans)
-	e.changes.adoptNotes(pl, v.trouble)
+	e.changes.adoptNotes(pl, slices.Concat(e.unsettled, v.trouble))
 	e.left = map[safety.RelPath]bool{}
 	for _, n := range pl.refused {
 		e.left[n.Path] = true

@@ -23,7 +23,8 @@ func Settle(m *mirror.Mirror, opts Options) (Changes, error) {
 }
 
 // recover settles the intents that a crash cut short. Each row looks anew and can be done again, so recovery itself may
-// be cut short anywhere. A path at which that fails stays as it is, and is tried again when the session is opened next.
+// be cut short anywhere. A path at which that fails stays as it is, keeps the mirror from going, and is tried again when
+// the session is opened next.
 func (e *engine) recover() error {
 	unfinished := e.history.unfinished()
 	for _, r := range unfinished {
@@ -33,6 +34,7 @@ func (e *engine) recover() error {
 		}
 		if err != nil {
 			e.failNow(safety.RelPath(r.Path), fmt.Errorf("recover the %s of %s: %w", r.Op, r.Path, err))
+			e.unsettled = e.changes.Failed
 		}
 	}
 	clear(e.history.open)

@@ -30,7 +30,7 @@ func Finish(ctx context.Context, m *mirror.Mirror, opts Options) (Result, error)
 	if NeedsWord(m.Session) {
 		l.opts.Sync = SyncReview
 		settled, serr := autosync.Settle(m, l.syncOptions())
-		l.res.Changes.Recovered = settled.Recovered
+		l.res.Changes.Recovered, l.res.Changes.Failed = settled.Recovered, settled.Failed
 		err = errors.Join(err, serr)
 	}
 	err = errors.Join(err, l.end())

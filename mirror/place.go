@@ -49,6 +49,9 @@ func (p *place) close() {
 // begin opens the job's directory and makes its copy. One that can't be had is left out; then job.at stays nil.
 func (w *dirWork) begin() error {
 	p := &place{path: w.job.path, access: w.job.access, up: w.job.up}
+	if len(p.path) > safety.MaxDirPath {
+		return w.part.leaveOut(p.path, safety.ErrTooDeep)
+	}
 	src, err := w.source(p)
 	if err != nil {
 		return w.part.leaveOut(p.path, err)

@@ -222,6 +222,8 @@ func reason(err error) string {
 		return "vanished"
 	case errors.Is(err, safety.ErrChanged):
 		return "changed meanwhile"
+	case errors.Is(err, safety.ErrTooDeep):
+		return safety.ErrTooDeep.Error()
 	}
 	return err.Error()
 }

@@ -39,6 +39,14 @@ func validName(name string) bool {
 	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
 }
 
+// MaxDirPath is how long, in bytes, the path of a directory may be that is looked into: four times what a path may have
+// in a system call (PATH_MAX). A tree that is deeper can be made, name by name; the paths in it would take memory with the square
+// of its depth, and outgrow what a journal holds.
+const MaxDirPath = 16 << 10
+
+// ErrTooDeep is wrapped by errors about a directory with a path longer than [MaxDirPath].
+var ErrTooDeep = fmt.Errorf("too deep: a directory's path may have %d bytes", MaxDirPath)
+
 // Join returns the path of the entry called name in the directory p.
 // It panics when name is not one valid element: names come from a directory listing or were parsed before.
 func (p RelPath) Join(name string) RelPath {

@@ -135,13 +135,17 @@ func explain(what, path string, err error) error {
 	return fmt.Errorf("%s %q: %w", what, path, err)
 }
 
-// OpenDir opens the directory p. A symbolic link anywhere in p is an error that wraps ErrChanged.
+// OpenDir opens the directory p. A symbolic link anywhere in p is an error that wraps ErrChanged; a path that is longer
+// than MaxDirPath one that wraps ErrTooDeep.
 func (r *Root) OpenDir(p RelPath) (*Dir, error) {
 	if p == Top {
 		return r.openTop()
 	}
 	if _, err := ParseRelPath(string(p)); err != nil {
 		return nil, fmt.Errorf("open directory %q: %w", p, ErrBadPath)
+	}
+	if len(p) > MaxDirPath {
+		return nil, fmt.Errorf("open directory %.80q…: %w", p, ErrTooDeep)
 	}
 	var d *Dir
 	err := r.top.use(func(fd int) (err error) {

@@ -32,9 +32,9 @@ func (w *Watcher) walk(ctx context.Context, p safety.RelPath, tell func([]Hint))
 	}
 }
 
-// enter sets the watch of p and reports whether there is a watched directory.
+// enter sets the watch of p and reports whether there is a watched directory. One that no scan looks into has none either.
 func (w *Watcher) enter(p safety.RelPath) bool {
-	if p != safety.Top && !w.want(p) {
+	if p != safety.Top && (!w.want(p) || len(p) > safety.MaxDirPath) {
 		w.Forget(p)
 		return false
 	}

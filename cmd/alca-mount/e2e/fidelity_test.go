@@ -187,3 +187,24 @@ func TestEditsComeHomeWhole(t *testing.T) {
 		t.Errorf("the hole has %d blocks", b)
 	}
 }
+
+// A tree so deep that the paths in it would fill memory and journal: it stays in the mirror, is named, and all else
+// comes home.
+func TestTooDeepToFollow(t *testing.T) {
+	for _, sync := range []string{"exit", "live"} {
+		t.Run(sync, func(t *testing.T) {
+			w := newWorld(t, "a=a")
+			name := strings.Repeat("d", 250)
+			down := fmt.Sprintf(`for i in $(seq 70); do mkdir %s; cd -P %[1]s || exit 3; done; `, name)
+			r := w.run("--sync", sync, "--", "bash", "-c", `echo new > a; echo b > b; (`+down+`echo deep > leaf)`)
+			if r.code != 125 || strings.Contains(r.stderr, "panic") || !strings.Contains(r.stderr, "too deep") {
+				t.Errorf("exit %d\n%.300s … %.300s", r.code, r.stderr, r.stderr[max(0, len(r.stderr)-300):])
+			}
+			if a, b := read(t, w.project+"/a"), read(t, w.project+"/b"); a != "new\n" || b != "b\n" {
+				t.Errorf("came home: %q %q", a, b)
+			}
+			w.expect(0, "rm", "--force", w.onlySession().Session)
+			w.noMirrorLeft()
+		})
+	}
+}
