@@ -1,6 +1,7 @@
 package autosync
 
 import (
+	"os"
 	"path"
 	"strings"
 
@@ -85,45 +86,55 @@ func (g *guard) learnBase(base *mirror.Base) {
 // maxHops is how many links are followed to resolve one path; Linux stops there too (path_resolution(7)).
 const maxHops = 40
 
-// follow notes the end of a link and the links on its way. A directory around the link itself is not noted: all would wait.
+// follow notes the end of a link and the links on its way, as the kernel walks them: also out of the project and in
+// again. A directory around the link itself is not noted: all would wait.
 func (g *guard) follow(link safety.RelPath, target string) {
-	at, todo, ok := g.enter(link, target)
-	for hops := 0; ok && len(todo) > 0; {
-		name := todo[0]
+	at, todo := enter(path.Join(g.root.Path(), string(link)), target)
+	for hops := 0; len(todo) > 0; {
+		at = path.Join(at, todo[0]) // real by now: that ".." leads to the directory that it is in
 		todo = todo[1:]
-		switch name {
-		case "", ".":
-			continue
-		case "..":
-			if at == safety.Top {
-				return // outside: the agent's versions don't get there
-			}
-			at = at.Dir()
-			continue
-		}
-		at = at.Join(name)
-		next, err := g.root.Readlink(at)
+		next, err := g.readlink(at)
 		if err != nil {
 			continue // no link, or nothing yet
 		}
 		if hops++; hops > maxHops {
 			return
 		}
-		g.leads[at] = link
+		g.note(at, link)
 		var more []string
-		at, more, ok = g.enter(at, next)
+		at, more = enter(at, next)
 		todo = append(more, todo...)
 	}
-	if ok && at != safety.Top && !link.In(at) {
-		g.leads[at] = link
+	g.note(at, link)
+}
+
+// enter is the directory in which a link's target begins, and the names from there.
+func enter(link, target string) (at string, todo []string) {
+	if path.IsAbs(target) {
+		return "/", strings.Split(target, "/")
+	}
+	return path.Dir(link), strings.Split(target, "/")
+}
+
+func (g *guard) readlink(at string) (string, error) {
+	if p, ok := g.inside(at); ok {
+		return g.root.Readlink(p)
+	}
+	return os.Readlink(at)
+}
+
+func (g *guard) note(at string, link safety.RelPath) {
+	if p, ok := g.inside(at); ok && p != safety.Top && !link.In(p) {
+		g.leads[p] = link
 	}
 }
 
-// enter is where a link's target begins, and the names from there.
-func (g *guard) enter(link safety.RelPath, target string) (safety.RelPath, []string, bool) {
-	if !path.IsAbs(target) {
-		return link.Dir(), strings.Split(target, "/"), true
+// inside is the project's entry at a real path.
+func (g *guard) inside(at string) (safety.RelPath, bool) {
+	top := strings.TrimSuffix(g.root.Path(), "/")
+	if at == top {
+		return safety.Top, true
 	}
-	inside, ok := strings.CutPrefix(target, strings.TrimSuffix(g.root.Path(), "/")+"/")
-	return safety.Top, strings.Split(inside, "/"), ok
+	rest, ok := strings.CutPrefix(at, top+"/")
+	return safety.RelPath(rest), ok
 }

@@ -1,6 +1,7 @@
 package autosync
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -39,5 +40,42 @@ func TestGuardKnowsLinksBeforeTheFirstPass(t *testing.T) {
 				t.Errorf("conf/env is not guarded (%v)", err)
 			}
 		})
+	}
+}
+
+// Whatever way a link spells where it leads, what a tool finds there is guarded.
+func TestGuardFollowsLinksAsTheKernelDoes(t *testing.T) {
+	dir := t.TempDir()
+	top, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	project := mirrortest.Make(t, filepath.Join(top, "p"), "conf/env = good", "conf/up -> ..", "abs -> "+top+"/p/conf")
+	if err := os.Symlink("p", filepath.Join(top, "alias")); err != nil {
+		t.Fatal(err)
+	}
+	root, err := safety.OpenRoot(project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	names, err := dotfiles.NewGuard(dotfiles.GuardedDefault())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{
+		"conf/env", "./conf//env", "../p/conf/env", "conf/up/conf/env", "abs/env", "../alias/conf/env", "conf/../conf/env",
+		top + "/p/conf/env", top + "//p/./conf/env", top + "/p/../p/conf/env", top + "/alias/conf/env",
+	} {
+		g := &guard{names: names, root: root, leads: map[safety.RelPath]safety.RelPath{}}
+		if g.follow(".envrc", target); g.why("conf/env", safety.File) == "" {
+			t.Errorf("%s is not followed", target)
+		}
+	}
+	for _, target := range []string{"..", ".", "../elsewhere", "/etc/hosts", top} {
+		g := &guard{names: names, root: root, leads: map[safety.RelPath]safety.RelPath{}}
+		if g.follow(".envrc", target); len(g.leads) != 0 {
+			t.Errorf("%s: %v", target, g.leads)
+		}
 	}
 }
