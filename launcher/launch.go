@@ -56,10 +56,7 @@ func Launch(ctx context.Context, opts Options) (Result, error) {
 	}
 	exit, runErr := l.startAndRun(ctx)
 	endErr := errors.Join(l.end(), l.endMounts())
-	if l.docked != nil {
-		endErr = errors.Join(endErr, l.docked.release())
-	}
-	return l.conclude(exit, runErr, endErr)
+	return l.conclude(exit, runErr, errors.Join(endErr, l.docked.release()))
 }
 
 // launch is one launch on its way.
@@ -85,6 +82,7 @@ type launch struct {
 	notes     []string
 	succeeded bool // CMD did
 	mayRun    bool // it is not known whether CMD has ended
+	left      bool // its container has ended, and could not be removed
 }
 
 // prepare checks all that can be checked before anything is made.
@@ -193,14 +191,14 @@ func (l *launch) buildAll(ctx context.Context) error {
 		if asked := l.docked.engaged(); l.docked.wasRefused() {
 			err = asked
 		}
-		return errors.Join(err, l.abandon(), l.docked.close())
+		return errors.Join(err, l.docked.release(), l.abandon())
 	}
 	err := l.docked.engaged()
 	if err == nil {
 		err = l.buildMounts(ctx)
 	}
 	if err != nil {
-		err = errors.Join(err, l.abandonMounts(), l.takeDown(ctx), l.abandon(), l.docked.close())
+		err = errors.Join(err, l.docked.release(), l.abandonMounts(), l.takeDown(ctx), l.abandon())
 	}
 	return err
 }
@@ -228,9 +226,17 @@ func (l *launch) build(ctx context.Context) error {
 	}
 	l.mirror, err = mirror.Create(ctx, l.project, o.Mirror, mirror.Options{
 		Policy: l.policy, Agent: o.Agent, Session: l.session, Population: o.Population, Git: o.Git, Links: o.Links, Progress: o.Progress,
-		GitHiddenHistory: o.GitHiddenHistory, GitDepth: o.GitDepth, Unsettled: true,
+		GitHiddenHistory: o.GitHiddenHistory, GitDepth: o.GitDepth, Standing: l.standing(ctx), Unsettled: true,
 	})
 	return err
+}
+
+// standing is what begins when there is an empty mirror.
+func (l *launch) standing(ctx context.Context) func(*mirror.Mirror) {
+	if l.docked == nil {
+		return nil
+	}
+	return func(m *mirror.Mirror) { l.docked.beginEarly(ctx, m) }
 }
 
 // abandon removes the session of a launch that never came to its command.
@@ -252,7 +258,7 @@ func (l *launch) takeDown(ctx context.Context) error {
 	return errors.Join(l.mirror.Remove(context.WithoutCancel(ctx)), l.mirror.Close())
 }
 
-// startAndRun begins the live sync, if there is one, before the command: its first edit crosses too.
+// startAndRun begins the live sync, if there is one, before or with the command: its first edit crosses too.
 func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
 	defer func() { err = errors.Join(err, l.docked.close()) }() // also where there is no runtime yet to close
 	defer func() { err = errors.Join(err, l.fold()) }()         // before the last sync
@@ -266,13 +272,23 @@ func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
 	if err := l.runSeeds(ctx); err != nil {
 		return plain.Exit{Code: ownFailure}, err
 	}
-	if err := errors.Join(l.startSync(ctx), l.syncMounts(ctx)); err != nil {
-		return plain.Exit{Code: ownFailure}, err
+	if !l.syncsMeanwhile() {
+		if err := l.startSyncs(ctx); err != nil {
+			return plain.Exit{Code: ownFailure}, err
+		}
 	}
 	defer l.settleSoon()()
 	exit, err = l.run(ctx)
 	l.mayRun, l.succeeded = errors.Is(err, container.ErrMayRun), err == nil && exit == plain.Exit{Left: exit.Left}
 	return exit, err
+}
+
+// syncsMeanwhile reports whether the live sync begins while the engine starts the container, which takes it a while. CMD
+// may have written something by then: the first pass looks at all there is.
+func (l *launch) syncsMeanwhile() bool { return l.docked != nil && l.opts.Stay == nil }
+
+func (l *launch) startSyncs(ctx context.Context) error {
+	return errors.Join(l.startSync(ctx), l.syncMounts(ctx))
 }
 
 // settleSoon makes the session durable in a moment, unless it ends before that. An error is told by what needs it to be,
@@ -304,20 +320,25 @@ func (l *launch) run(ctx context.Context) (plain.Exit, error) {
 			return plain.Exit{Code: ownFailure}, fmt.Errorf("before launch: %w", err)
 		}
 	}
-	dir := l.place.workdir
-	if l.opts.Subdir != "" {
-		dir = filepath.Join(dir, filepath.FromSlash(string(l.opts.Subdir)))
-	}
-	env, mark := l.ownEnvironment(dir)
-	exit, err := l.runtime.run(ctx, plain.Spec{
-		Argv: l.opts.Command, Dir: dir, Env: env,
-		Stdin: l.opts.Stdin, Stdout: l.opts.Stdout, Stderr: l.opts.Stderr,
-		Grace: cmp.Or(l.opts.Grace, defaultGrace), Linger: linger, Signals: l.opts.Signals, Mark: mark,
-	})
+	exit, err := l.runtime.run(ctx, l.command(l.place.workdir))
 	if err != nil && exit == (plain.Exit{}) {
 		exit.Code = startFailure(err)
 	}
 	return exit, err
+}
+
+// command is CMD, where workdir is its path of the mirror's top.
+func (l *launch) command(workdir string) plain.Spec {
+	dir := workdir
+	if l.opts.Subdir != "" {
+		dir = filepath.Join(dir, filepath.FromSlash(string(l.opts.Subdir)))
+	}
+	env, mark := l.ownEnvironment(dir)
+	return plain.Spec{
+		Argv: l.opts.Command, Dir: dir, Env: env,
+		Stdin: l.opts.Stdin, Stdout: l.opts.Stdout, Stderr: l.opts.Stderr,
+		Grace: cmp.Or(l.opts.Grace, defaultGrace), Linger: linger, Signals: l.opts.Signals, Mark: mark,
+	}
 }
 
 func startFailure(err error) int {
@@ -343,14 +364,23 @@ func (l *launch) announce() {
 	for _, w := range l.policy.Warnings() {
 		start.Warnings = append(start.Warnings, fmt.Sprintf("%s:%d: %s", w.Source, w.Line, w.Text))
 	}
-	l.session.Enforced = start.Enforced
-	_ = l.session.Save() // for status to tell; the launch goes on without
+	l.noteEnforced()
 	if l.opts.AfterBuild != nil {
 		l.opts.AfterBuild(start)
 	}
-	if l.syncer == nil {
+	if l.opts.Sync != SyncLive {
 		l.event(autosync.Ready, "")
 	}
+}
+
+// noteEnforced records what is enforced, for status to tell; the launch goes on without. What the live sync has to record
+// before CMD writes goes with it.
+func (l *launch) noteEnforced() {
+	l.session.Enforced = l.place.enforced
+	if l.opts.Sync == SyncLive && l.session.Boot == "" && l.session.BeginWriting() == nil && l.session.Boot != "" {
+		return
+	}
+	_ = l.session.Save()
 }
 
 func (l *launch) event(t autosync.EventType, reason string) {
@@ -361,7 +391,7 @@ func (l *launch) event(t autosync.EventType, reason string) {
 
 // end syncs for the last time and cleans up. An error is a sync or clean-up that did not come to its end.
 func (l *launch) end() error {
-	syncErr := l.lastSync()
+	syncErr := errors.Join(l.lastSync(), l.containerGone())
 	l.res.Changes = l.warm.with(l.res.Changes)
 	if l.opts.AfterSync != nil {
 		l.opts.AfterSync(l.res.Changes)
@@ -374,6 +404,15 @@ func (l *launch) end() error {
 		return errors.Join(syncErr, l.keep())
 	}
 	return errors.Join(syncErr, l.cleanUp())
+}
+
+// containerGone waits for the removal of the container, whose record must not be closed before.
+func (l *launch) containerGone() error {
+	if err := l.docked.gone(); err != nil {
+		l.left = true
+		return err
+	}
+	return nil
 }
 
 func (l *launch) lastSync() error {
@@ -424,6 +463,8 @@ func (l *launch) whyKeep(syncErr error) string {
 		return l.res.Changes.Halted
 	case l.mayRun:
 		return "its container may still be running"
+	case l.left:
+		return "its container could not be removed"
 	case syncErr != nil:
 		return "not all changes could be synced"
 	case l.waiting:
@@ -457,7 +498,7 @@ func (l *launch) keep() error {
 	if l.opts.Sync != SyncOff { // which decided on nothing
 		l.session.Waiting = l.waiting
 	}
-	if l.mayRun {
+	if l.mayRun || l.left {
 		l.session.State = mirror.SessionReady // as after a crash: whoever takes it up ends the container first
 	}
 	err := l.session.Save() // first: on a full disk, what room there is goes to it

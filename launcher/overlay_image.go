@@ -11,12 +11,6 @@ import (
 	"github.com/alca-mount/alca-mount/safety"
 )
 
-// findable notes the engine in the session: from then on whoever finds the session dead ends its containers.
-func (r *containerRuntime) findable() error {
-	r.l.session.Engine = r.l.engineHost()
-	return r.l.session.Save()
-}
-
 // look makes a container of the image, which never runs, for do to look into.
 func (r *containerRuntime) look(ctx context.Context, do func(id string) error) error {
 	if err := r.findable(); err != nil {

@@ -45,6 +45,9 @@ type containerRuntime struct {
 	ended   []string // sessions whose containers outlived their process
 	notes   []string // what is less than was asked for
 	closed  bool
+	early   *early              // being made; nil: none is, or it is over
+	made    *container.Prepared // early, and as it is needed
+	removed func() error        // waits for the removal of what ran
 
 	asked   chan struct{} // closed when engine, image and user are known
 	askErr  error
@@ -126,31 +129,39 @@ func (r *containerRuntime) haveImage(ctx context.Context) error {
 	return nil
 }
 
-// makeHome makes the agent's home, and knows which of its variables are set.
+// makeHome makes the agent's home, once, and knows which of its variables are set.
 func (r *containerRuntime) makeHome() error {
 	p := r.l.opts.Profile
-	if p == nil {
+	if p == nil || r.profile != nil {
 		return nil
 	}
 	home, err := mirror.Home()
 	if err != nil {
 		return err
 	}
-	if r.profile, err = prepareHome(r.l.state, r.l.project, home, *p); err != nil {
+	used, err := prepareHome(r.l.state, r.l.project, home, *p)
+	if err != nil {
 		return err
 	}
 	for _, name := range p.Env {
 		if os.Getenv(name) != "" {
-			r.profile.Env = append(r.profile.Env, name)
+			used.Env = append(used.Env, name)
 		}
 	}
-	r.binds = append(r.binds, docker.Bind{Source: r.profile.Home, Target: homeTarget})
+	r.profile = used
 	return nil
 }
 
+func (r *containerRuntime) homeBinds() []docker.Bind {
+	if r.profile == nil {
+		return nil
+	}
+	return []docker.Bind{{Source: r.profile.Home, Target: homeTarget}}
+}
+
 // open plans the binds: the mirror, its read-only paths over it, and the mounts.
-func (r *containerRuntime) open(_ context.Context, on ground) (place, error) {
-	if err := r.findable(); err != nil {
+func (r *containerRuntime) open(ctx context.Context, on ground) (place, error) {
+	if err := errors.Join(r.endEarly(ctx), r.findable()); err != nil {
 		return place{}, err
 	}
 	p := place{
@@ -160,6 +171,7 @@ func (r *containerRuntime) open(_ context.Context, on ground) (place, error) {
 	if err := r.makeHome(); err != nil {
 		return place{}, err
 	}
+	r.binds = r.homeBinds()
 	open, shield, err := r.bindMirror(r.l.mirror, r.opts.Workdir, false)
 	if err != nil {
 		return place{}, err
@@ -216,16 +228,12 @@ func (r *containerRuntime) checkLimits(ctx context.Context) error {
 // bindMirror adds a mirror's binds. It returns how many read-only paths have none, and what keeps those that have one.
 func (r *containerRuntime) bindMirror(m *mirror.Mirror, target string, readOnly bool) (int, *bindShield, error) {
 	top := m.Root.Path()
-	r.binds = append(r.binds, docker.Bind{Source: top, Target: target, ReadOnly: readOnly})
 	p := container.Protection{ReadOnly: []string{string(safety.Top)}}
-	if !readOnly {
+	if readOnly {
+		r.binds = append(r.binds, docker.Bind{Source: top, Target: target, ReadOnly: true})
+	} else {
 		p = container.Protect(entriesOf(m), container.MaxBinds)
-		for _, dir := range p.Pinned {
-			r.binds = append(r.binds, docker.Bind{Source: path.Join(top, dir), Target: container.Inside(target, dir)})
-		}
-		for _, rel := range p.ReadOnly {
-			r.binds = append(r.binds, docker.Bind{Source: path.Join(top, rel), Target: container.Inside(target, rel), ReadOnly: true})
-		}
+		r.binds = append(r.binds, bindsOf(top, target, p)...)
 	}
 	shield, err := newBindShield(top, p.ReadOnly)
 	if err == nil {
@@ -248,31 +256,41 @@ func entriesOf(m *mirror.Mirror) []container.Entry {
 }
 
 func (r *containerRuntime) run(ctx context.Context, spec plain.Spec) (plain.Exit, error) {
-	if r.l.opts.Stay == nil {
-		return r.runOnce(ctx, spec)
+	var exit container.Exit
+	var err error
+	if full := r.spec(spec, r.binds); r.l.opts.Stay != nil {
+		exit, err = r.stays(ctx, full)
+	} else {
+		full.Meanwhile = r.l.startSyncs
+		made := r.made
+		r.made = nil
+		exit, r.removed, err = container.Run(ctx, r.engine, full, made)
 	}
-	exit, err := r.stays(ctx, r.spec(spec))
 	return plain.Exit{Code: exit.Code, Killed: exit.Killed}, err
 }
 
-// runOnce runs a command in a container of its own, which is gone when it has ended. Until the runtime is closed, there may
-// be one after the other.
+// runOnce runs a command before CMD in a container of its own, which is gone when it has ended. Until the runtime is closed,
+// there may be one after the other.
 func (r *containerRuntime) runOnce(ctx context.Context, spec plain.Spec) (plain.Exit, error) {
-	exit, err := container.Run(ctx, r.engine, r.spec(spec))
+	exit, gone, err := container.Run(ctx, r.engine, r.spec(spec, r.binds), nil)
+	if gone != nil {
+		err = gone()
+	}
 	return plain.Exit{Code: exit.Code, Killed: exit.Killed}, err
 }
 
-func (r *containerRuntime) spec(s plain.Spec) container.Spec {
+// spec is the container of a command.
+func (r *containerRuntime) spec(s plain.Spec, binds []docker.Bind) container.Spec {
 	return container.Spec{
-		Settings: r.settings(), Command: r.opts.command(s.Argv), Entrypoint: r.opts.entrypoint(), Env: containerEnv(r.l.session.ID, r.l.project, r.profileEnv(), r.l.opts.Env, s.Dir), Dir: s.Dir,
+		Settings: r.settings(binds), Command: r.opts.command(s.Argv), Entrypoint: r.opts.entrypoint(), Env: containerEnv(r.l.session.ID, r.l.project, r.profileEnv(), r.l.opts.Env, s.Dir), Dir: s.Dir,
 		Stdin: cmp.Or(s.Stdin, os.Stdin), Stdout: cmp.Or(s.Stdout, os.Stdout), Stderr: cmp.Or(s.Stderr, os.Stderr), Grace: s.Grace, Signals: s.Signals,
 	}
 }
 
-func (r *containerRuntime) settings() container.Settings {
+func (r *containerRuntime) settings(binds []docker.Bind) container.Settings {
 	return container.Settings{
 		Image: r.image.ID, User: r.user, Network: r.opts.Network, Memory: r.opts.Memory, CPUs: r.opts.CPUs,
-		CapAdd: r.opts.CapAdd, CapDrop: r.opts.CapDrop, Binds: r.binds, Labels: r.labels(),
+		CapAdd: r.opts.CapAdd, CapDrop: r.opts.CapDrop, Binds: binds, Labels: r.labels(),
 	}
 }
 
@@ -335,19 +353,26 @@ func (c *Container) command(argv []string) []string {
 
 func (c *Container) entrypoint() []string { return nil }
 
+// close removes a container in which nothing ran.
 func (r *containerRuntime) close() error {
-	if r == nil || r.closed || r.engine == nil {
+	if r == nil {
+		return nil
+	}
+	return r.drop()
+}
+
+// release ends what protects read-only paths, after the last sync, and gives the engine back.
+func (r *containerRuntime) release() error {
+	if r == nil || r.closed {
 		return nil
 	}
 	r.closed = true
-	return r.engine.Close()
-}
-
-// release ends what protects read-only paths, after the last sync.
-func (r *containerRuntime) release() error {
-	var errs []error
+	errs := []error{r.drop()}
 	for _, s := range r.shields {
 		errs = append(errs, s.close())
+	}
+	if r.engine != nil {
+		errs = append(errs, r.engine.Close())
 	}
 	return errors.Join(errs...)
 }

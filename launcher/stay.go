@@ -155,7 +155,8 @@ func (r *containerRuntime) stays(ctx context.Context, s container.Spec) (contain
 		})
 	}()
 	flushed := r.l.flushes(ctx)
-	exit, err := container.Run(ctx, r.engine, s)
+	exit, gone, err := container.Run(ctx, r.engine, s, nil)
+	r.removed = gone
 	cancel()
 	<-flushed
 	in.Close()

@@ -21,6 +21,9 @@ func Create(ctx context.Context, projectDir, mirrorDir string, opts Options) (*M
 	start := time.Now()
 	m, undo, err := prepare(projectDir, mirrorDir, opts)
 	if err == nil {
+		if opts.Standing != nil {
+			opts.Standing(m)
+		}
 		err = m.build(ctx)
 	}
 	if err == nil {
@@ -199,13 +202,13 @@ func checkEmpty(root *safety.Root) error {
 
 // saveRecord writes what is needed to take the session up again.
 func (m *Mirror) saveRecord(state string) error {
-	r := &m.Session.Record
-	r.Project, r.Mirror, r.State = m.Project.Path(), m.Root.Path(), state
-	r.Rules, r.Population, r.Git, r.Links = m.Policy.Rules(), m.Built.Population, m.Options.Git, m.Options.Links
-	if m.Options.Agent != "" {
-		r.Agent = m.Options.Agent
-	}
-	return m.Session.Save()
+	return m.Session.Update(func(r *Record) {
+		r.Project, r.Mirror, r.State = m.Project.Path(), m.Root.Path(), state
+		r.Rules, r.Population, r.Git, r.Links = m.Policy.Rules(), m.Built.Population, m.Options.Git, m.Options.Links
+		if m.Options.Agent != "" {
+			r.Agent = m.Options.Agent
+		}
+	})
 }
 
 // build fills the mirror, and saves the base and the record when it is complete.

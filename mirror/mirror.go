@@ -67,6 +67,7 @@ type Options struct {
 	GitDepth         int // how many commits of HEAD's history are copied, without other branches; 0: all of it
 	Links            Links
 	Workers          int            // 0: the number of CPUs
+	Standing         func(*Mirror)  // called when Create has made the empty mirror, before it fills it; nil: never
 	Unsettled        bool           // Create need not wait for the disk: the caller sees to Session.Settle
 	Progress         func(Progress) // called from one goroutine at a time, at most every 100 ms; nil: never
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
@@ -67,6 +68,8 @@ type Session struct {
 	lock      *safety.Lock
 	dir       string
 	unsettled unsettled
+
+	updating sync.Mutex
 }
 
 var (
@@ -137,6 +140,14 @@ func (s *Session) Holder() (safety.Holder, error) { return safety.ReadHolder(s.l
 
 func (s *Session) lockPath() string   { return filepath.Join(s.dir, lockName) }
 func (s *Session) recordPath() string { return filepath.Join(s.dir, recordName) }
+
+// Update changes the record and saves it. Updates may come from several goroutines, as while a mirror is built.
+func (s *Session) Update(change func(*Record)) error {
+	s.updating.Lock()
+	defer s.updating.Unlock()
+	change(&s.Record)
+	return s.Save()
+}
 
 // Save writes session.json: durably, but for an unsettled session's (see [Session.Settle]).
 func (s *Session) Save() error {

@@ -58,6 +58,7 @@ func protect(entries []Entry, whole func(e Entry, all bool) bool) Protection {
 			p.ReadOnly = append(p.ReadOnly, e.Path)
 		}
 	}
+	slices.Sort(p.ReadOnly)
 	p.pin()
 	return p
 }

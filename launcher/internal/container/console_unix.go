@@ -34,17 +34,21 @@ type console struct {
 	lost           chan struct{}
 }
 
-// openConsole takes the terminal, where stdin and stdout are one.
-func openConsole(in, out, errs *os.File) (console, error) {
-	c := console{in: in, stdout: out, stderr: errs, user: term.Open(in, out), winch: make(chan os.Signal, 1), lost: make(chan struct{}, 1)}
+// lookConsole tells whether stdin and stdout are a terminal, and leaves it as it is.
+func lookConsole(in, out, errs *os.File) console {
+	return console{in: in, stdout: out, stderr: errs, user: term.Open(in, out), winch: make(chan os.Signal, 1), lost: make(chan struct{}, 1)}
+}
+
+// take makes the terminal the command's.
+func (c *console) take() error {
 	if c.user == nil {
-		return c, nil
+		return nil
 	}
 	if err := c.user.Raw(); err != nil {
-		return console{}, err
+		return err
 	}
 	signal.Notify(c.winch, unix.SIGWINCH)
-	return c, nil
+	return nil
 }
 
 func (c *console) tty() bool                 { return c.user != nil }

@@ -21,6 +21,7 @@ type Engine struct {
 	Why   string // what was found, and why this one
 
 	service *service // of Podman, where we had to start it; else nil
+	noInit  bool     // it has no init program
 }
 
 // Find looks for an engine: runtime is "auto", "docker" or "podman". What was chosen by name or by the environment and does

@@ -27,8 +27,8 @@ const markVariable = "ALCA_MOUNT_EXEC"
 
 // Exec runs a command in a container and waits for its end.
 func Exec(ctx context.Context, e *Engine, id string, s ExecSpec) (Exit, error) {
-	console, err := openConsole(s.Stdin, s.Stdout, s.Stderr)
-	if err != nil {
+	console := lookConsole(s.Stdin, s.Stdout, s.Stderr)
+	if err := console.take(); err != nil {
 		return Exit{}, err
 	}
 	defer console.close()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -36,6 +37,8 @@ type Spec struct {
 	Stdin, Stdout, Stderr *os.File
 	Grace                 time.Duration
 	Signals               <-chan os.Signal
+
+	Meanwhile func(context.Context) error // called while the container starts; its error ends that. nil: nothing is
 }
 
 // Exit is how it ended.
@@ -47,60 +50,70 @@ type Exit struct {
 // ErrMayRun means that it is not known whether the container still runs: whoever has its files must not take them away.
 var ErrMayRun = errors.New("the container may still be running")
 
-// Run makes a container, runs the command in it as `docker run` would, and removes it. An error with a zero Exit means
-// that the command did not start.
-func Run(ctx context.Context, e *Engine, s Spec) (exit Exit, err error) {
-	console, err := openConsole(s.Stdin, s.Stdout, s.Stderr)
-	if err != nil {
-		return Exit{}, err
+// Run runs the command in a container as `docker run` would, and removes that: in the one that was prepared for it, or, where
+// that is not what is asked for now, in another. An error with a zero Exit means that the command did not start.
+// gone waits for the removal; where it is nil, that is done.
+func Run(ctx context.Context, e *Engine, s Spec, early *Prepared) (exit Exit, gone func() error, err error) {
+	console := lookConsole(s.Stdin, s.Stdout, s.Stderr)
+	if err := console.take(); err != nil {
+		return Exit{}, nil, errors.Join(err, early.Discard(ctx))
 	}
 	defer console.close()
-	id, err := e.make(ctx, s, &console)
-	if err != nil {
-		return Exit{}, err
-	}
-	defer func() {
-		// Its own context: what ended ours must not leave a container behind.
-		if rerr := e.removeSurely(context.WithoutCancel(ctx), id); rerr != nil {
-			err = errors.Join(err, fmt.Errorf("%w: %w", ErrMayRun, rerr))
+	p := early
+	if spec := e.specOf(s, &console); !early.fits(spec) {
+		if err := early.Discard(ctx); err != nil {
+			return Exit{}, nil, err
 		}
-	}()
-	stream, err := e.Attach(ctx, id, console.tty(), true)
+		if p, exit, err = e.prepare(ctx, spec); err != nil {
+			return exit, nil, err
+		}
+	}
+	if err := e.start(ctx, p.id, s.Meanwhile); err != nil {
+		p.stream.Close()
+		return startFailure(err), nil, e.alsoRemove(ctx, p.id, err)
+	}
+	exit, err = e.process(p, console, s).toEnd(ctx)
 	if err != nil {
-		return startFailure(err), err // Podman sets the container up for it
+		return exit, nil, e.alsoRemove(ctx, p.id, err)
 	}
-	if err := e.Start(ctx, id); err != nil {
-		stream.Close()
-		return startFailure(err), err
-	}
-	p := &process{console: console, stream: stream, grace: s.Grace, signals: s.Signals}
-	p.signal = func(ctx context.Context, sig syscall.Signal) error { return e.Signal(ctx, id, strconv.Itoa(int(sig))) }
-	p.resize = func(ctx context.Context, rows, cols uint) error { return e.Resize(ctx, id, rows, cols) }
-	p.ended = func(ctx context.Context) <-chan docker.Ending { return e.Wait(ctx, id, docker.NotRunning) }
-	p.look = func(ctx context.Context) (docker.Ending, bool) {
-		c, err := e.Look(ctx, id)
-		return docker.Ending{Code: c.Code}, err == nil && c.Exited
-	}
-	return p.toEnd(ctx)
+	removed := make(chan error, 1)
+	go func() { removed <- e.removeSurely(context.WithoutCancel(ctx), p.id) }()
+	return exit, sync.OnceValue(func() error { return <-removed }), nil
 }
 
-// make creates the container; with an init process where the engine has one.
-func (e *Engine) make(ctx context.Context, s Spec, c *console) (string, error) {
-	rows, cols, _ := c.size()
-	spec := docker.Spec{
-		Image: s.Image, Cmd: s.Command, Entrypoint: s.Entrypoint, Env: s.Env, Dir: s.Dir, TTY: c.tty(), Rows: rows, Cols: cols, Stdin: true,
-		User: s.User.User, UserNS: s.User.NS, Labels: s.Labels, Binds: s.Binds, Init: true, Network: networkOf(e.Kind, e.Facts, s.Network),
-		Memory: s.Memory, NanoCPUs: int64(s.CPUs * 1e9), CapAdd: s.CapAdd, CapDrop: s.CapDrop,
+// start starts a container and does something else meanwhile; it returns when both are done.
+func (e *Engine) start(ctx context.Context, id string, meanwhile func(context.Context) error) error {
+	var other error
+	var done sync.WaitGroup
+	if meanwhile != nil {
+		done.Go(func() { other = meanwhile(ctx) })
 	}
-	if e.Facts.SELinux {
-		spec.SecurityOpt = []string{"label=disable"} // the mirror has no container's label
+	err := e.Start(ctx, id)
+	done.Wait()
+	return errors.Join(err, other)
+}
+
+// process is the command of a container that was started.
+func (e *Engine) process(c *Prepared, console console, s Spec) *process {
+	p := &process{console: console, stream: c.stream, grace: s.Grace, signals: s.Signals}
+	p.signal = func(ctx context.Context, sig syscall.Signal) error {
+		return e.Signal(ctx, c.id, strconv.Itoa(int(sig)))
 	}
-	id, _, err := e.Create(ctx, spec)
-	if err != nil && noInit(err) {
-		spec.Init = false
-		id, _, err = e.Create(ctx, spec)
+	p.resize = func(ctx context.Context, rows, cols uint) error { return e.Resize(ctx, c.id, rows, cols) }
+	p.ended = func(ctx context.Context) <-chan docker.Ending { return e.Wait(ctx, c.id, docker.NotRunning) }
+	p.look = func(ctx context.Context) (docker.Ending, bool) {
+		c, err := e.Look(ctx, c.id)
+		return docker.Ending{Code: c.Code}, err == nil && c.Exited
 	}
-	return id, err
+	return p
+}
+
+// alsoRemove removes a container after an error. Its own context: what ended ours must not leave a container behind.
+func (e *Engine) alsoRemove(ctx context.Context, id string, err error) error {
+	if rerr := e.removeSurely(context.WithoutCancel(ctx), id); rerr != nil {
+		return errors.Join(err, fmt.Errorf("%w: %w", ErrMayRun, rerr))
+	}
+	return err
 }
 
 // noInit recognises an engine without an init program: Podman where catatonit is not installed.

@@ -379,9 +379,14 @@ func (e *Engine) Look(ctx context.Context, id string) (Container, error) {
 		out.Labels = c.Config.Labels
 	}
 	if c.State != nil {
-		out.Running, out.Exited, out.Code, out.Pid = c.State.Running, c.State.Status == container.StateExited, c.State.ExitCode, c.State.Pid
+		out.Running, out.Exited, out.Code, out.Pid = c.State.Running, exited(c.State.Status), c.State.ExitCode, c.State.Pid
 	}
 	return out, nil
+}
+
+// exited reports whether the first process has ended and its code is known. Podman says so a second before it has cleaned up.
+func exited(status container.ContainerState) bool {
+	return status == container.StateExited || status == "stopped"
 }
 
 // ReadFile reads a file in a container, which need not run.

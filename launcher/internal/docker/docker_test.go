@@ -84,6 +84,15 @@ func TestPodmanIsKnownByWhoListens(t *testing.T) {
 	}
 }
 
+// Podman has the code of a process that ended a second before it says "exited".
+func TestEndedStates(t *testing.T) {
+	for status, want := range map[string]bool{"exited": true, "stopped": true, "running": false, "created": false, "dead": false, "removing": false, "stopping": false} {
+		if exited(status) != want {
+			t.Errorf("%s: %v", status, !want)
+		}
+	}
+}
+
 func TestLimits(t *testing.T) {
 	memory, cpus, err := connectTo(t, false, `{"MemoryLimit":true}`).Limits(t.Context())
 	if err != nil || !memory || cpus {
