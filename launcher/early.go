@@ -54,6 +54,7 @@ func (r *containerRuntime) makeEarly(ctx context.Context, top string, e *early) 
 	if r.engaged() != nil || r.findable() != nil || r.makeHome() != nil {
 		return
 	}
+	r.findHome(ctx)
 	entries, err := foresee(ctx, r.l.project, r.l.policy)
 	if err != nil {
 		return

@@ -16,11 +16,12 @@ func (r *containerRuntime) look(ctx context.Context, do func(id string) error) e
 	if err := r.findable(); err != nil {
 		return err
 	}
+	ctx = context.WithoutCancel(ctx) // a call that is cut short may leave one behind
 	id, _, err := r.engine.Create(ctx, docker.Spec{Image: r.image.ID, Cmd: []string{"true"}, Network: "none", Labels: r.labels()})
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(id), r.engine.Remove(context.WithoutCancel(ctx), id))
+	return errors.Join(do(id), r.engine.Remove(ctx, id))
 }
 
 // unpack makes dir of what the image has at a path of the mirror; docker.ErrNoDirectory where that is nothing.

@@ -34,20 +34,22 @@ func ownPassedOn(name string) bool {
 
 // containerRuntime runs CMD in a container that ends with it.
 type containerRuntime struct {
-	l       *launch
-	opts    Container
-	engine  *container.Engine
-	image   docker.Image
-	user    container.Identity
-	binds   []docker.Bind
-	shields []*bindShield
-	profile *ProfileUsed
-	ended   []string // sessions whose containers outlived their process
-	notes   []string // what is less than was asked for
-	closed  bool
-	early   *early              // being made; nil: none is, or it is over
-	made    *container.Prepared // early, and as it is needed
-	removed func() error        // waits for the removal of what ran
+	l         *launch
+	opts      Container
+	engine    *container.Engine
+	image     docker.Image
+	user      container.Identity
+	binds     []docker.Bind
+	shields   []*bindShield
+	profile   *ProfileUsed
+	home      string   // CMD's, where the image has none; "": the image's
+	ended     []string // sessions whose containers outlived their process
+	notes     []string // what is less than was asked for
+	closed    bool
+	homeFound bool
+	early     *early              // being made; nil: none is, or it is over
+	made      *container.Prepared // early, and as it is needed
+	removed   func() error        // waits for the removal of what ran
 
 	asked   chan struct{} // closed when engine, image and user are known
 	askErr  error
@@ -171,6 +173,7 @@ func (r *containerRuntime) open(ctx context.Context, on ground) (place, error) {
 	if err := r.makeHome(); err != nil {
 		return place{}, err
 	}
+	r.findHome(ctx)
 	r.binds = r.homeBinds()
 	open, shield, err := r.bindMirror(r.l.mirror, r.opts.Workdir, false)
 	if err != nil {
@@ -298,10 +301,13 @@ func (r *containerRuntime) labels() map[string]string {
 	return map[string]string{labelSession: r.l.session.ID, labelState: stateLabel(r.l.state), labelProject: r.l.project}
 }
 
-// profileEnv is what an agent's profile sets and passes on.
+// profileEnv is what an agent's profile sets and passes on; without one, a home where there is none.
 func (r *containerRuntime) profileEnv() map[string]string {
-	if r.profile == nil {
+	if r.profile == nil && r.home == "" {
 		return nil
+	}
+	if r.profile == nil {
+		return map[string]string{"HOME": r.home}
 	}
 	vars := map[string]string{"HOME": homeTarget}
 	for _, name := range r.profile.Env {

@@ -167,6 +167,7 @@ const infoLimit = 16 << 20
 type Image struct {
 	ID   string
 	User string
+	Env  []string
 }
 
 // Image finds a local image; ErrNoImage when there is none.
@@ -180,7 +181,7 @@ func (e *Engine) Image(ctx context.Context, ref string) (Image, error) {
 	}
 	out := Image{ID: got.ID}
 	if got.Config != nil {
-		out.User = got.Config.User
+		out.User, out.Env = got.Config.User, got.Config.Env
 	}
 	return out, nil
 }
@@ -389,9 +390,12 @@ func exited(status container.ContainerState) bool {
 	return status == container.StateExited || status == "stopped"
 }
 
-// ReadFile reads a file in a container, which need not run.
+// ReadFile reads a file in a container, which need not run; nil where there is none.
 func (e *Engine) ReadFile(ctx context.Context, id, path string) ([]byte, error) {
 	stream, _, err := e.api.CopyFromContainer(ctx, id, path)
+	if cerrdefs.IsNotFound(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s in the container: %w", path, err)
 	}
