@@ -145,9 +145,20 @@ func commitHead(c autosync.Changes) string {
 func commitItems(branches []mirror.BroughtBranch) []string {
 	out := make([]string, len(branches))
 	for i, b := range branches {
-		out[i] = fmt.Sprintf("%s on %s: git merge %s", count(len(b.Commits), "commit"), show(b.Branch), show(b.Ref))
+		out[i] = fmt.Sprintf("%s on %s: git merge %s", count(len(b.Commits), "commit"), show(b.Branch), shellWord(show(b.Ref)))
 	}
 	return out
+}
+
+// shellWord is a word of a command that is shown to be pasted: git allows names of branches that a shell would run.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("_@%+=:,./-", r)
+	}
+	if s != "" && s[0] != '-' && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func noteItems(notes []autosync.PathNote) []string {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
 
@@ -128,5 +129,20 @@ func TestHumanUnits(t *testing.T) {
 	}
 	if got := count(2, "directory") + count(2, "process"); got != "2 directories2 processes" {
 		t.Error(got)
+	}
+}
+
+// A branch's name is the agent's: the command that takes it over is pasted into a shell.
+func TestCommandOfABranchIsOneWord(t *testing.T) {
+	for name, want := range map[string]string{
+		"feature/x-1": "feature/x-1", "$(reboot)": "'$(reboot)'", "a;b": "'a;b'", "it's`id`": `'it'\''s` + "`id`'", "ä": "'ä'",
+	} {
+		if got := shellWord(name); got != want {
+			t.Errorf("%q is shown as %s, want %s", name, got, want)
+		}
+		items := commitItems([]mirror.BroughtBranch{{Branch: "b", Ref: "refs/alca/s/" + name}})
+		if !strings.HasSuffix(items[0], "git merge "+shellWord("refs/alca/s/"+name)) {
+			t.Errorf("%s", items[0])
+		}
 	}
 }

@@ -73,6 +73,9 @@ func contract(t *testing.T, e *engine) {
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, e) })
 	}
+	if *npm {
+		t.Run("npm project", func(t *testing.T) { npmProject(t, e) })
+	}
 	if *overhead {
 		t.Run("overhead", func(t *testing.T) { measure(t, e) })
 	}

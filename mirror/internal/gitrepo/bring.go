@@ -30,6 +30,8 @@ type BringOptions struct {
 	// MaxPaths bounds how many paths one branch may have looked at: trees that hold the same tree twice, level upon
 	// level, would never end. 0: a million.
 	MaxPaths int
+	// MaxBranches is how many are brought home at once: each is a ref in the project, written durably. 0: 200.
+	MaxBranches int
 }
 
 // Commit is one that was brought home.
@@ -149,6 +151,7 @@ type bringer struct {
 	home   *repo
 	from   *safety.Root
 	opts   BringOptions
+	theirs *store // what from has
 	before *store // the project's objects as they were: what a store has listed once, it does not list again
 }
 
@@ -163,7 +166,17 @@ func (b *bringer) bring() (Brought, error) {
 	}
 	defer b.before.Close()
 	maps.DeleteFunc(heads, func(_ string, tip plumbing.Hash) bool { return b.before.has(tip) })
-	for _, branch := range slices.Sorted(maps.Keys(heads)) {
+	if b.theirs, err = openUntrusted(b.from); err != nil {
+		return out, err
+	}
+	defer b.theirs.Close()
+	branches, most := slices.Sorted(maps.Keys(heads)), cmp.Or(b.opts.MaxBranches, 200)
+	if more := len(branches) - most; more > 0 {
+		why := fmt.Sprintf("and %d more: expected %d branches with new commits at most", more-1, most)
+		out.Refused = append(out.Refused, RefusedBranch{Branch: branches[most], Why: why})
+		branches = branches[:most]
+	}
+	for _, branch := range branches {
 		if err := b.ctx.Err(); err != nil {
 			return out, err
 		}
@@ -208,12 +221,27 @@ func (b *bringer) branch(branch string, tip plumbing.Hash) (BroughtBranch, error
 	if err != nil {
 		return out, err
 	}
-	both := &store{dirs: append(slices.Clone(own.dirs), openObjects(work))}
+	both := &store{dirs: append(slices.Clone(own.dirs), openObjects(work, streamed))}
 	defer both.dirs[len(both.dirs)-1].Close()
-	if out.Commits, err = (&examiner{ctx: b.ctx, all: both, own: b.before, opts: b.opts, left: cmp.Or(b.opts.MaxPaths, 1_000_000)}).examine(tip); err != nil {
+	if out.Commits, err = (&examiner{ctx: b.ctx, all: both, own: b.before, theirs: b.theirs, opts: b.opts, left: cmp.Or(b.opts.MaxPaths, 1_000_000)}).examine(tip); err != nil {
 		return out, err
 	}
-	return out, b.place(pack, out.Ref, tip, work)
+	err = b.place(pack, out.Ref, tip, work)
+	if inWay := b.takenName(out.Ref); err != nil && inWay != "" {
+		err = &refusal{why: inWay + " stands in the way of its ref"}
+	}
+	return out, err
+}
+
+// takenName is the ref that a directory would have to be for another to stand below it, or that is one; "": there is none.
+func (b *bringer) takenName(ref string) string {
+	for at := safety.RelPath(ref); at != safety.RelPath(b.opts.Refs) && at != safety.Top; at = at.Dir() {
+		info, err := b.home.common.Lstat(at)
+		if err == nil && (info.Kind == safety.Directory) == (string(at) == ref) && info.Kind != safety.Absent {
+			return string(at)
+		}
+	}
+	return ""
 }
 
 // headsOf are the branches of a repository and where they stand, read from its files alone.

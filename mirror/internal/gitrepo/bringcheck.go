@@ -23,6 +23,7 @@ type examiner struct {
 	ctx    context.Context
 	all    *store // the project's objects and the new ones
 	own    *store // the project's
+	theirs *store // the agent's
 	opts   BringOptions
 	commit plumbing.Hash // the one that is looked at
 	left   int           // how many paths may still be looked at
@@ -173,6 +174,10 @@ func (x *examiner) leaf(p string, is, was object.TreeEntry) error {
 			return x.bad(p, err.Error())
 		}
 		target = string(data)
+	}
+	// What only the project has may be what the agent is not to see. Named at a path of its own, it would come to it.
+	if !is.Hash.IsZero() && x.own.has(is.Hash) && !x.theirs.holds(is.Hash) {
+		return x.bad(p, "the mirror's repository does not have what stands there")
 	}
 	why := x.opts.Refuse(p, target)
 	if why == "" {

@@ -25,12 +25,12 @@ import (
 // objectDir is one place that objects are read from.
 type objectDir = *filesystem.Storage
 
-// streamed is from which size on an object is not held in memory.
+// streamed is from which size on an object of our own pack is not held in memory.
 const streamed = 1 << 20
 
-// openObjects reads the objects of a git directory, borrowing from none.
-func openObjects(gitDir string) objectDir {
-	opts := filesystem.Options{ExclusiveAccess: true, MaxOpenDescriptors: 64, LargeObjectThreshold: streamed}
+// openObjects reads the objects of a git directory, borrowing from none. Those above a size are not held in memory.
+func openObjects(gitDir string, held int64) objectDir {
+	opts := filesystem.Options{ExclusiveAccess: true, MaxOpenDescriptors: 64, LargeObjectThreshold: held}
 	return filesystem.NewStorageWithOptions(osfs.New(gitDir), cache.NewObjectLRUDefault(), opts)
 }
 
@@ -45,9 +45,7 @@ type packed struct {
 // is an object directory of its own. Each object's id is computed anew from what was read: the names that the other
 // repository gave them are not believed.
 func (b *bringer) pack(own *store, tip plumbing.Hash, work string) (packed, error) {
-	theirs := &store{dirs: []objectDir{openObjects(b.from.Path())}}
-	defer theirs.Close()
-	ids, err := b.missing(own, theirs, tip)
+	ids, err := b.missing(own, b.theirs, tip)
 	if err != nil {
 		return packed{}, err
 	}
@@ -65,7 +63,10 @@ func (b *bringer) pack(own *store, tip plumbing.Hash, work string) (packed, erro
 		return packed{}, err
 	}
 	for _, id := range ids {
-		if err := w.add(theirs, id); err != nil {
+		if err := b.ctx.Err(); err != nil {
+			return packed{}, err
+		}
+		if err := w.add(b.theirs, id); err != nil {
 			return packed{}, err
 		}
 	}
@@ -102,6 +103,9 @@ func (b *bringer) missing(own, theirs *store, tip plumbing.Hash) ([]plumbing.Has
 // leadsTo are the objects that an object names, but for submodules: their commits are in other repositories.
 func (s *store) leadsTo(id plumbing.Hash) ([]plumbing.Hash, error) {
 	o, err := s.object(id)
+	if err == nil {
+		err = fits(o)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -157,11 +161,11 @@ func (w *packWriter) Write(p []byte) (int, error) {
 func (w *packWriter) add(from *store, id plumbing.Hash) error {
 	o, err := from.object(id)
 	if err != nil {
-		return err
+		return &refusal{commit: id.String(), why: err.Error()}
 	}
 	in, err := o.Reader()
 	if err != nil {
-		return fmt.Errorf("read object %s: %w", id, err)
+		return &refusal{commit: id.String(), why: err.Error()}
 	}
 	defer in.Close()
 	began, crc := w.at, crc32.NewIEEE()

@@ -79,7 +79,8 @@ func alternatesOf(objects string) ([]string, error) {
 
 // store reads objects from all object directories of a repository.
 type store struct {
-	dirs []*filesystem.Storage
+	dirs   []*filesystem.Storage
+	bounds *bounds // of a repository that nobody trusts; else nil
 }
 
 // openStore opens the object directories with go-git. Its own handling of alternates takes relative ones for paths
@@ -100,7 +101,11 @@ func (r *repo) openStore() (*store, error) {
 	return s, nil
 }
 
+// Close gives the files up.
 func (s *store) Close() {
+	if s.bounds != nil {
+		_ = s.bounds.Close() // they were only read
+	}
 	for _, d := range s.dirs {
 		d.Close()
 	}
@@ -108,6 +113,11 @@ func (s *store) Close() {
 
 // object returns an object of any kind.
 func (s *store) object(h plumbing.Hash) (plumbing.EncodedObject, error) {
+	if s.bounds != nil {
+		if err := s.bounds.check(h); err != nil {
+			return nil, err
+		}
+	}
 	var first error
 	for _, d := range s.dirs {
 		o, err := d.EncodedObject(plumbing.AnyObject, h)
