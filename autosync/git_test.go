@@ -1,6 +1,7 @@
 package autosync_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,5 +64,33 @@ func TestStatusInTheMirrorIsNoCommit(t *testing.T) {
 	git(t, p.mirror, "add", ".")
 	if c := p.once(autosync.Options{Deletes: true, Final: true}); len(c.Refused) > 0 {
 		t.Errorf("refused = %+v", c.Refused)
+	}
+}
+
+// An agent that removes or replaces the repository of its mirror loses its commits, not its edits: the end is an end as ever,
+// and nothing that it put in the place is followed.
+func TestARemovedRepositoryDoesNotKeepTheMirror(t *testing.T) {
+	for name, put := range map[string]func(at, project string) error{
+		"removed": func(string, string) error { return nil },
+		"a file":  func(at, project string) error { return os.WriteFile(at, []byte("gitdir: "+project+"\n"), 0o644) },
+		"a link":  func(at, project string) error { return os.Symlink(project, at) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newGitPair(t)
+			p.write(p.mirror, "f", "agent")
+			at := filepath.Join(p.mirror, ".git")
+			before := git(t, p.project, "for-each-ref")
+			if err := errors.Join(os.RemoveAll(at), put(at, filepath.Join(p.project, ".git"))); err != nil {
+				t.Fatal(err)
+			}
+			c := p.once(autosync.Options{Deletes: true, Final: true})
+			p.wantProject("f", "agent")
+			if len(c.Failed) > 0 || len(c.Refused) != 1 || c.Refused[0].Path != ".git" {
+				t.Errorf("failed %+v, refused %+v", c.Failed, c.Refused)
+			}
+			if after := git(t, p.project, "for-each-ref"); after != before {
+				t.Errorf("the project's refs are %s", after)
+			}
+		})
 	}
 }

@@ -57,11 +57,13 @@ func each(notes []PathNote) []*PathNote {
 // setAsideCommits keeps each repository of the mirror that the agent made or committed in: the commits are nowhere else.
 func (e *engine) setAsideCommits(ctx context.Context) {
 	moved, err := e.m.GitMoved()
-	if err != nil {
+	there, lerr := e.m.Root.Lstat(repository)
+	switch err = errors.Join(err, lerr); {
+	case lerr == nil && e.m.Session.GitRefs != "" && there.Kind != safety.Directory:
+		e.tellRemoved(there.Kind)
+	case err != nil:
 		e.failNow(repository, fmt.Errorf("keep the commits made in the mirror: %w", err))
 		return
-	}
-	switch {
 	case moved && e.commitsDoubted():
 		e.keepRepository(repository, whyCommitsDoubt+"; git fetch from where it is kept brings what is there")
 	case moved && e.m.Options.Git == mirror.GitImport && e.m.Session.GitRefs != "":
@@ -88,6 +90,21 @@ const (
 	repository     = ".git"
 	whyCommitsStay = "commits stay in the mirror's repository; git fetch from where it is kept brings them"
 )
+
+// tellRemoved says that the agent took the mirror's repository away. That is its own to do, and no reason to keep the mirror.
+// What a link or a file in its place leads to is not followed.
+func (e *engine) tellRemoved(now safety.Kind) {
+	if now == safety.Absent {
+		e.noteRefused(repository, "the mirror's repository was removed there: no commits come home", "")
+		return
+	}
+	kept, err := e.keepTree(repository, gitFolder)
+	if err != nil {
+		e.failNow(repository, fmt.Errorf("keep what stands for the mirror's repository: %w", err))
+		return
+	}
+	e.noteRefused(repository, fmt.Sprintf("the mirror's repository was replaced by a %s: no commits come home", now), kept)
+}
 
 func (e *engine) keepRepository(p safety.RelPath, why string) {
 	kept, err := e.keepTree(p, gitFolder)
