@@ -40,7 +40,7 @@ func (a *app) wordCommand(name, short, long string, do func(context.Context, *mi
 				return err
 			}
 			defer s.Unlock()
-			only, err := relPaths(s, args[1:])
+			only, err := relPaths(name, s, args[1:])
 			if err != nil {
 				return err
 			}

@@ -51,7 +51,7 @@ func (a *app) diff(ctx context.Context, flags *diffFlags, spec string, paths []s
 	if err != nil {
 		return err
 	}
-	only, err := relPaths(s, paths)
+	only, err := relPaths("diff", s, paths)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func (a *app) sync(ctx context.Context, flags *syncFlags, spec string, paths []s
 		return err
 	}
 	defer s.Unlock()
-	only, err := relPaths(s, paths)
+	only, err := relPaths("sync", s, paths)
 	if err != nil {
 		return err
 	}
@@ -109,8 +109,8 @@ func tellPaths(o *output, what string, paths []safety.RelPath) {
 	}
 }
 
-// relPaths reads paths relative to the project; absolute ones may lie in the project or in the mirror.
-func relPaths(s *mirror.Session, paths []string) ([]safety.RelPath, error) {
+// relPaths reads paths relative to the project, for a command; absolute ones may lie in the project or in the mirror.
+func relPaths(command string, s *mirror.Session, paths []string) ([]safety.RelPath, error) {
 	var out []safety.RelPath
 	for _, p := range paths {
 		rel := p
@@ -119,7 +119,7 @@ func relPaths(s *mirror.Session, paths []string) ([]safety.RelPath, error) {
 		}
 		parsed, err := safety.ParseRelPath(filepath.ToSlash(rel))
 		if err != nil {
-			return nil, fmt.Errorf("sync %s: expected a path relative to the project %s: %w", show(p), show(s.Project), err)
+			return nil, fmt.Errorf("%s %s: expected a path relative to the project %s: %w", command, show(p), show(s.Project), err)
 		}
 		out = append(out, parsed)
 	}

@@ -55,7 +55,7 @@ func (a *app) undo(ctx context.Context, flags *undoFlags, spec string, paths []s
 		return err
 	}
 	defer s.Unlock()
-	only, err := relPaths(s, paths)
+	only, err := relPaths("undo", s, paths)
 	if err != nil {
 		return err
 	}
