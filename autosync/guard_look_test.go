@@ -53,8 +53,8 @@ func TestAPathIsAsHiddenAsAnyOfItsKinds(t *testing.T) {
 	p.write(p.mirror, "secret/inner", "agent's")
 	c := p.sync()
 	p.wantProject("secret", "a file")
-	if len(c.Orphans) == 0 || c.Orphans[0].Path != "secret" {
-		t.Errorf("orphans = %+v", c.Orphans)
+	if len(c.Refused) == 0 || c.Refused[0].Path != "secret" {
+		t.Errorf("refused = %+v", c.Refused)
 	}
 }
 
