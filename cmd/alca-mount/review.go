@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os/signal"
 	"strings"
 
 	"golang.org/x/term"
@@ -23,7 +24,12 @@ func (a *app) review(ctx context.Context, list []autosync.Proposal) (launcher.Ve
 	for i, p := range list {
 		changes[i] = reviewed(p)
 	}
-	marks, err := review.Ask(ctx, changes, a.out().color, a.stdin, a.stderr)
+	told, stop := signal.NotifyContext(ctx, unignored(stopping())...) // CMD, which they went to, is gone
+	defer stop()
+	marks, err := review.Ask(told, changes, a.out().color, a.stdin, a.stderr)
+	if told.Err() != nil && ctx.Err() == nil { // as if it were left without a word: all waits
+		err = nil
+	}
 	var v launcher.Verdict
 	for i, m := range marks {
 		switch m {

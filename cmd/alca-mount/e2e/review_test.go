@@ -115,6 +115,21 @@ func TestReviewThatIsLeftBringsNothingHome(t *testing.T) {
 	}
 }
 
+// A terminal that is closed, or a signal, ends the screen, and says as little.
+func TestReviewIsEndedBySignals(t *testing.T) {
+	for _, name := range []string{"HUP", "TERM", "INT"} {
+		w := newWorld(t, "a=user")
+		p := newPane(t, w, "sh -c 'echo $$ >"+w.dir+"/pid; exec "+binary+" --sync review -- sh -c \"echo agent >a\"'; echo ended with $?; cat")
+		p.shows("1 changes · 0 approved")
+		p.press("A")
+		p.shows("1 approved")
+		w.tool(nil, "sh", "-c", "kill -"+name+" $(cat "+w.dir+"/pid)")
+		p.shows("ended with 0")
+		p.shows("alca-mount apply")
+		w.holds("a", "user\n")
+	}
+}
+
 func (w *world) holds(name, want string) {
 	w.t.Helper()
 	if got, err := os.ReadFile(filepath.Join(w.project, name)); err != nil || string(got) != want {
