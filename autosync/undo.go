@@ -59,8 +59,8 @@ func Undo(ctx context.Context, state *mirror.StateDir, s *mirror.Session, opts U
 	if err := u.begin(state, s); err != nil {
 		return Undone{}, err
 	}
-	err = u.run(ctx)
-	return u.result(), errors.Join(err, u.end())
+	err = errors.Join(u.run(ctx), u.end())
+	return u.result(), err
 }
 
 // undoing is one undo on its way.
@@ -303,7 +303,7 @@ func (u *undoing) end() error {
 	err := errors.Join(u.syncAll(), u.journal.Close(), u.bringStoreHome(), u.store.Close())
 	if err == nil && len(u.out.Restored)+len(u.out.Removed) == 0 {
 		u.out.Session = ""
-		return u.session.Remove()
+		return errors.Join(u.session.Remove(), u.session.Unlock())
 	}
 	if err == nil {
 		u.session.State, u.session.Ended = mirror.SessionEnded, time.Now()

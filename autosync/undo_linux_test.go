@@ -53,6 +53,9 @@ func (p *pair) undo(s *mirror.Session, opts autosync.UndoOptions) autosync.Undon
 	if len(u.Failed) > 0 {
 		p.t.Fatalf("failed: %+v", u.Failed)
 	}
+	if u.Session != "" {
+		p.session(u.Session)
+	}
 	return u
 }
 
