@@ -457,7 +457,7 @@ func (e *PartialSyncError) Error() string {
 // whyKeep says why the mirror must not go; "": it may.
 func (l *launch) whyKeep(syncErr error) string {
 	switch {
-	case l.opts.Keep:
+	case l.opts.Keep && !l.waiting:
 		return "--keep"
 	case l.res.Changes.Halted != "":
 		return l.res.Changes.Halted

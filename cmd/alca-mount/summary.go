@@ -1,7 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +26,7 @@ type ending struct {
 	store   string
 	mirror  string // where it was kept
 	whyKept string
+	strange bool // the mirror has no marker any more: no command goes on with it
 	left    int
 	took    time.Duration
 	dryRun  bool
@@ -32,8 +37,13 @@ type ending struct {
 func endOf(r launcher.Result, took time.Duration) ending {
 	return ending{
 		session: r.Session, changes: r.Changes, store: r.Store, mirror: r.Mirror, whyKept: r.WhyKept,
-		left: r.Left, took: took,
+		strange: r.Mirror != "" && lacks(r.Mirror, safety.MarkerName), left: r.Left, took: took,
 	}
+}
+
+func lacks(dir, name string) bool {
+	_, err := os.Lstat(filepath.Join(dir, name))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // endBlock is one line of the end and the paths below it.
@@ -99,20 +109,27 @@ func closingBlocks(e ending) []endBlock {
 	}
 	if e.mirror != "" {
 		why := ""
-		if e.whyKept != "" {
+		if e.whyKept != "" && e.whyKept != c.Halted {
 			why = " (" + oneLine(e.whyKept) + ")"
 		}
 		say(true, "the mirror is kept%s: %s", why, show(e.mirror))
-		next := "alca-mount sync %s, then alca-mount rm %[1]s"
-		switch e.whyKept {
-		case launcher.WhyNotRemoved:
-			next = "alca-mount rm %s"
-		case launcher.WhyReview:
-			next = "alca-mount diff %s, alca-mount apply %[1]s or alca-mount discard %[1]s, then alca-mount rm %[1]s"
-		}
-		say(true, "go on with: "+next, e.session)
+		say(true, "go on with: %s", nextStep(e))
 	}
 	return out
+}
+
+// nextStep is what to do with a mirror that was kept.
+func nextStep(e ending) string {
+	next := "alca-mount sync %s, then alca-mount rm %[1]s"
+	switch {
+	case e.strange:
+		next = "take what you need out of it by hand, then alca-mount rm --force %s"
+	case e.whyKept == launcher.WhyNotRemoved:
+		next = "alca-mount rm %s"
+	case e.whyKept == launcher.WhyReview:
+		next = "alca-mount diff %s, alca-mount apply %[1]s or alca-mount discard %[1]s, then alca-mount rm %[1]s"
+	}
+	return fmt.Sprintf(next, e.session)
 }
 
 func endLine(e ending) string {
