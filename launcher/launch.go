@@ -109,6 +109,9 @@ func prepare(opts Options) (*launch, error) {
 		return nil, fmt.Errorf("project %s: %w", opts.Project, err)
 	}
 	l.project = project
+	if (opts.Sync != SyncOff || len(opts.Artifacts) > 0) && onReadOnlyDisk(project) {
+		return nil, fmt.Errorf("project %s: it lies on a read-only file system, so that nothing can come home; --sync off runs the command all the same", project)
+	}
 	if l.opts.Hide, err = realPaths(project, opts.Hide); err != nil {
 		return nil, err
 	}

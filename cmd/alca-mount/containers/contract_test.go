@@ -53,6 +53,7 @@ func contract(t *testing.T, e *engine) {
 		{"what is hidden is not there and edits come home", editsComeHome},
 		{"exit codes", exitCodes},
 		{"stdin", stdin},
+		{"nobody listens", nobodyListens},
 		{"signals", signals},
 		{"terminal", terminal},
 		{"live", live},
@@ -126,6 +127,28 @@ func stdin(t *testing.T, e *engine) {
 		t.Errorf("%d bytes came through, want %d", len(o.out), len(text))
 	}
 	o.wantIn(t, o.stderr, "end")
+}
+
+// Who reads the output leaves, as head does: the command is told as by the system, and nothing is stuck.
+func nobodyListens(t *testing.T, e *engine) {
+	p := newProject(t, e, "a=1")
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := p.am(p.args(busyboxImage, "trap 'exit 5' PIPE; while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyy; done", "-q")...)
+	cmd.Stdout = writer
+	p.start(cmd)
+	writer.Close()
+	if _, err := io.ReadFull(reader, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	defer time.AfterFunc(2*patience, func() { _ = cmd.Process.Kill() }).Stop()
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 5 {
+		t.Errorf("exit %d, want 5", code)
+	}
 }
 
 func signals(t *testing.T, e *engine) {

@@ -3,6 +3,7 @@
 package container
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -32,11 +33,12 @@ type console struct {
 	input          *term.Input
 	winch          chan os.Signal
 	lost           chan struct{}
+	deaf           chan struct{}
 }
 
 // lookConsole tells whether stdin and stdout are a terminal, and leaves it as it is.
 func lookConsole(in, out, errs *os.File) console {
-	return console{in: in, stdout: out, stderr: errs, user: term.Open(in, out), winch: make(chan os.Signal, 1), lost: make(chan struct{}, 1)}
+	return console{in: in, stdout: out, stderr: errs, user: term.Open(in, out), winch: make(chan os.Signal, 1), lost: make(chan struct{}, 1), deaf: make(chan struct{}, 1)}
 }
 
 // take makes the terminal the command's.
@@ -54,6 +56,7 @@ func (c *console) take() error {
 func (c *console) tty() bool                 { return c.user != nil }
 func (c *console) resized() <-chan os.Signal { return c.winch }
 func (c *console) gone() <-chan struct{}     { return c.lost }
+func (c *console) unheard() <-chan struct{}  { return c.deaf }
 
 func (c *console) size() (rows, cols uint, ok bool) {
 	if c.user == nil {
@@ -68,7 +71,7 @@ func (c *console) carry(s *docker.Stream) <-chan struct{} {
 	out := make(chan struct{})
 	go func() {
 		defer close(out)
-		_ = s.CopyOut(c.stdout, c.stderr) // a reader that went away is the command's to notice: what it writes is dropped
+		_ = s.CopyOut(&output{c.stdout, c.deaf}, &output{c.stderr, c.deaf})
 	}()
 	if !c.mayRead() {
 		_ = s.CloseStdin()
@@ -113,4 +116,23 @@ func (c *console) close() {
 	if c.user != nil {
 		_ = c.user.Restore()
 	}
+}
+
+// output is a stream whose reader may go away. The rest is dropped then: an engine that can't get rid of a container's
+// output holds up all that is asked of it. What the system does to a writer by itself, the container is told: see toEnd.
+type output struct {
+	to   *os.File
+	deaf chan<- struct{}
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.to.Write(b)
+	if !errors.Is(err, unix.EPIPE) {
+		return n, err
+	}
+	select {
+	case o.deaf <- struct{}{}:
+	default: // it is told already
+	}
+	return len(b), nil
 }

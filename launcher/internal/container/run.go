@@ -206,6 +206,8 @@ func (p *process) toEnd(ctx context.Context) (Exit, error) {
 			p.fit(calls)
 		case <-p.console.gone():
 			p.pass(calls, syscall.SIGHUP)
+		case <-p.console.unheard():
+			_ = p.signal(calls, syscall.SIGPIPE)
 		case <-p.ending:
 			p.killed, p.ending = true, nil
 			_ = p.signal(calls, syscall.SIGKILL)
