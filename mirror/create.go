@@ -232,9 +232,6 @@ func (m *Mirror) build(ctx context.Context) error {
 	if err := m.addOwn(ctx); err != nil {
 		return err
 	}
-	if err := m.bringOrphans(ctx); err != nil {
-		return err
-	}
 	if m.Built.Dirs, err = b.finish(); err != nil {
 		return err
 	}
@@ -274,7 +271,10 @@ func (m *Mirror) addOwn(ctx context.Context) error {
 	if err := m.addReadme(); err != nil {
 		return err
 	}
-	return m.addGit(ctx)
+	if err := m.bringOrphans(ctx); err != nil {
+		return err
+	}
+	return m.addGit(ctx) // last: its excludes name what only the mirror has
 }
 
 func (m *Mirror) addReadme() error {

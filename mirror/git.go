@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror/internal/gitrepo"
@@ -92,5 +93,19 @@ func (m *Mirror) ownNames() []string {
 	if m.Base.ownReadme {
 		names = append(names, "/"+ReadmeName)
 	}
+	for _, o := range m.Session.Orphans {
+		if !strings.Contains(o.Path, "\n") { // no pattern can have that
+			names = append(names, "/"+literally(o.Path))
+		}
+	}
 	return names
+}
+
+// literally is a pattern of gitignore(5) that matches the path alone.
+func literally(path string) string {
+	path = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+	if rest, ok := strings.CutSuffix(path, " "); ok {
+		return rest + `\ `
+	}
+	return path
 }
