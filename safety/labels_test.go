@@ -17,6 +17,7 @@ func unlabelled() map[string]string {
 	const (
 		callerAsks = "each caller asks"
 		onlyLooks  = "it only looks, and what it cannot see counts as the worse"
+		followed   = "it follows links of the host's outside the trees, and writes nothing"
 		lock       = "the lock is taken before anything is touched; its opening is labelled"
 	)
 	return map[string]string{
@@ -24,6 +25,7 @@ func unlabelled() map[string]string {
 		"sys_linux.go renameAt": callerAsks, "sys_darwin.go renameAt": callerAsks, "datasync_linux.go datasync": callerAsks,
 		"birth_linux.go birthOf": onlyLooks, "writer_linux.go writing": onlyLooks, "roots.go holds": onlyLooks, "roots.go RealPath": onlyLooks,
 		"held.go ReadHeld": onlyLooks, "held.go isIn": onlyLooks, "others.go placedBy": onlyLooks, "others.go writerOf": onlyLooks,
+		"guard.go readlink": followed, "kernelfs_linux.go KernelFS": onlyLooks,
 		"syncall_linux.go syncFileSystem": callerAsks, "boot_linux.go thisBoot": onlyLooks, "boot_darwin.go thisBoot": onlyLooks,
 		"lock.go Unlock": lock, "lock.go stillNamed": lock, "lock_unix.go isLocked": lock, "lock_unix.go lockFile": lock,
 		"lock_linux.go identify": lock, "lock_linux.go startTicks": lock, "lock_linux.go bootTime": lock, "lock_darwin.go identify": lock,
