@@ -199,21 +199,8 @@ func (h *hiddenInodes) bars(m *mirror.Mirror, p safety.RelPath, info safety.Info
 // barsBelow reports whether something below the project's directory at p is barred: the agent's file can't take its
 // place then, as it can't where hidden files lie in it.
 func (h *hiddenInodes) barsBelow(m *mirror.Mirror, p safety.RelPath) bool {
-	d, err := m.Project.OpenDir(p)
-	if err != nil {
-		return true // cannot tell: the safe side
-	}
-	defer d.Close()
-	names, err := d.ReadDir()
-	if err != nil {
-		return true
-	}
-	for _, n := range names {
-		child := p.Join(n.Name)
+	return anyBelow(m.Project, p, func(d *safety.Dir, at safety.RelPath, n safety.Dirent) bool {
 		info, err := d.Lstat(n.Name)
-		if err == nil && (h.bars(m, child, info) || info.Kind == safety.Directory && h.barsBelow(m, child)) {
-			return true
-		}
-	}
-	return false
+		return err == nil && h.bars(m, at, info)
+	})
 }

@@ -258,9 +258,16 @@ func orElse(s, other string) string {
 
 // hidesBelow reports whether the project's directory holds something, at any depth, that the scan left out.
 func (l *looker) hidesBelow(p safety.RelPath) bool {
-	d, err := l.m.Project.OpenDir(p)
+	return anyBelow(l.m.Project, p, func(_ *safety.Dir, at safety.RelPath, n safety.Dirent) bool {
+		return !l.shows(at, n.Kind) || l.leavesOut(at, n.Kind)
+	})
+}
+
+// anyBelow reports whether an entry below the directory p, at any depth, is of a sort; what can't be listed counts as one.
+func anyBelow(root *safety.Root, p safety.RelPath, is func(d *safety.Dir, at safety.RelPath, n safety.Dirent) bool) bool {
+	d, err := root.OpenDir(p)
 	if err != nil {
-		return true // cannot tell: the safe side
+		return true
 	}
 	defer d.Close()
 	names, err := d.ReadDir()
@@ -268,8 +275,8 @@ func (l *looker) hidesBelow(p safety.RelPath) bool {
 		return true
 	}
 	for _, n := range names {
-		child := p.Join(n.Name)
-		if !l.shows(child, n.Kind) || l.leavesOut(child, n.Kind) || n.Kind == safety.Directory && l.hidesBelow(child) {
+		at := p.Join(n.Name)
+		if is(d, at, n) || n.Kind == safety.Directory && anyBelow(root, at, is) {
 			return true
 		}
 	}

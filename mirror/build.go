@@ -138,7 +138,7 @@ func (w *dirWork) entry(ctx context.Context, n safety.Dirent) error {
 		w.part.skip(p, "the name is alca-mount's own")
 		return nil
 	}
-	if n.Kind == safety.Absent { // the file system does not tell kinds with names
+	if n.Kind == safety.Absent { // it could not be looked at a moment ago
 		info, err := w.src.Lstat(n.Name)
 		if err != nil {
 			return w.part.leaveOut(p, err)

@@ -36,8 +36,26 @@ func (d *Dir) ReadDir() ([]Dirent, error) {
 	if err != nil {
 		return nil, explain("list", d.name, err)
 	}
+	list = d.tellKinds(list)
 	sortDirents(list)
 	return list, nil
+}
+
+// tellKinds looks at the entries whose kind the file system does not list with their names (ext4 without "filetype", some
+// FUSE): a directory that is taken for a file would be hidden by no rule for directories. Those that are gone by now go.
+func (d *Dir) tellKinds(list []Dirent) []Dirent {
+	told := list[:0]
+	for _, n := range list {
+		if n.Kind == Absent {
+			info, err := d.Lstat(n.Name)
+			if err == nil && info.Kind == Absent {
+				continue
+			}
+			n.Kind = info.Kind
+		}
+		told = append(told, n)
+	}
+	return told
 }
 
 // readable calls do with a descriptor of the directory that nobody else reads from meanwhile: a directory's position

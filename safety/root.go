@@ -38,7 +38,7 @@ type Dir struct {
 // Dirent is one name of a directory, byte for byte as readdir returned it.
 type Dirent struct {
 	Name string
-	Kind Kind // Absent where the file system does not tell; Lstat then does
+	Kind Kind // Absent where neither the list nor a look tells it
 }
 
 // OpenRoot opens dir, resolving symbolic links in dir itself once.

@@ -169,20 +169,6 @@ func appendDirents(out []Dirent, buf []byte) []Dirent {
 	return out
 }
 
-func direntKind(t byte) Kind {
-	switch t {
-	case unix.DT_UNKNOWN:
-		return Absent
-	case unix.DT_REG:
-		return File
-	case unix.DT_DIR:
-		return Directory
-	case unix.DT_LNK:
-		return Symlink
-	}
-	return Special
-}
-
 // Extended attributes are read through /proc so that a pinned inode will do.
 
 func (s *sys) listXattrs(op Op, fd int, buf []byte, name string) (n int, err error) {

@@ -446,3 +446,18 @@ func isNoXattr(err error) bool {
 
 // isNoTmpfile: the file system has no unnamed files (EISDIR: the kernel has none).
 func isNoTmpfile(err error) bool { return isLacking(err) || errors.Is(err, unix.EISDIR) }
+
+// direntKind is the kind that a directory entry (readdir(3), d_type) tells; Absent: it tells none.
+func direntKind(t byte) Kind {
+	switch t {
+	case unix.DT_UNKNOWN:
+		return Absent
+	case unix.DT_REG:
+		return File
+	case unix.DT_DIR:
+		return Directory
+	case unix.DT_LNK:
+		return Symlink
+	}
+	return Special
+}

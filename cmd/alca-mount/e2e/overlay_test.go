@@ -159,7 +159,7 @@ func TestUnforeseenFallbackIsSaidToTheQuiet(t *testing.T) {
 	if os.Getuid() != 0 {
 		how = "-Urm"
 	}
-	w.prefix = []string{"unshare", how, "sh", "-c", "mount --bind / '" + w.project + "/root' && exec \"$@\"", "sh"}
+	w.prefix = []string{"unshare", how, "sh", "-c", "mount --rbind / '" + w.project + "/root' && exec \"$@\"", "sh"}
 	r := w.expect(0, "-q", "--isolation", "auto", "--", "true")
 	if !strings.Contains(r.stderr, "isolation none: ") || !strings.Contains(r.stderr, "can't be covered") {
 		t.Errorf("%s", r)
