@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"sync"
@@ -265,6 +266,9 @@ func (l *launch) takeDown(ctx context.Context) error {
 func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
 	defer func() { err = errors.Join(err, l.docked.close()) }() // also where there is no runtime yet to close
 	defer func() { err = errors.Join(err, l.fold()) }()         // before the last sync
+	if l.opts.Whole != nil {
+		l.opts.Whole(l.files())
+	}
 	if err := l.lay(ctx); err != nil {
 		return plain.Exit{Code: ownFailure}, err
 	}
@@ -284,6 +288,17 @@ func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
 	exit, err = l.run(ctx)
 	l.mayRun, l.succeeded = errors.Is(err, container.ErrMayRun), err == nil && exit == plain.Exit{Left: exit.Left}
 	return exit, err
+}
+
+// files are what both sides agree on that is one.
+func (l *launch) files() iter.Seq[safety.RelPath] {
+	return func(yield func(safety.RelPath) bool) {
+		for p, e := range l.mirror.Base.All() {
+			if e.State.Kind == safety.File && !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 // syncsMeanwhile reports whether the live sync begins while the engine starts the container, which takes it a while. CMD

@@ -4,6 +4,7 @@ package launcher
 
 import (
 	"context"
+	"iter"
 	"os"
 	"syscall"
 	"time"
@@ -93,6 +94,7 @@ type Options struct {
 
 	Progress     func(mirror.Progress)
 	Pulling      func(image string, done, total int64) // a missing image is fetched; bytes, total grows meanwhile
+	Whole        func(files iter.Seq[safety.RelPath])  // the mirror is complete, and these are the files in it; not to be waited in
 	BeforeLaunch func(mirrorDir string) error          // the mirror is complete; what it writes there syncs
 	AfterBuild   func(Start)
 	AfterSync    func(autosync.Changes)

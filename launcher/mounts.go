@@ -143,7 +143,7 @@ func (l *launch) sub(m Mount, policy *dotfiles.Policy) (*launch, error) {
 	}
 	o := l.opts
 	o.Live.Configured = nil // of the project's rules
-	o.Mirror, o.Name, o.Container, o.BeforeLaunch, o.AfterBuild, o.AfterSync = "", "", nil, nil, nil, nil
+	o.Mirror, o.Name, o.Container, o.Whole, o.BeforeLaunch, o.AfterBuild, o.AfterSync = "", "", nil, nil, nil, nil, nil
 	return &launch{opts: o, project: m.Source, policy: policy, state: l.state}, nil
 }
 

@@ -134,7 +134,7 @@ func TestRunHandsFlagsToTheLaunch(t *testing.T) {
 		t.Errorf("state %q, signals %v", got.State.Path(), got.Signals)
 	}
 	got.Policy, got.State, got.Signals = nil, nil, nil
-	got.Progress, got.Pulling, got.AfterBuild, got.Events = nil, nil, nil, nil
+	got.Progress, got.Pulling, got.Whole, got.AfterBuild, got.Events = nil, nil, nil, nil, nil
 	got.Live = autosync.LiveOptions{}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

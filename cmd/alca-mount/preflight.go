@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,18 +40,24 @@ func (a *app) askAboutSecrets(ctx context.Context, where place, policy *dotfiles
 	return true, nil
 }
 
-// secretsLater looks for likely secrets, by name, while the mirror is built, and returns what tells of them: for a first
-// launch without a terminal, where nothing can be asked.
-func (a *app) secretsLater(ctx context.Context, project string, policy *dotfiles.Policy, state *mirror.StateDir) (tell func()) {
+// secretsLater returns what looks for likely secrets among the files of a mirror, by name and beside what else goes on, and
+// what tells of them: for a first launch without a terminal, where nothing can be asked.
+func (a *app) secretsLater(ctx context.Context, project string, state *mirror.StateDir) (look func(iter.Seq[safety.RelPath]), tell func()) {
 	if a.askable() || a.seen(state, project).Preflight || hasRules(project) {
-		return func() {}
+		return nil, func() {}
 	}
-	done := make(chan []preflight.Finding, 1)
-	go func() {
-		found, _, _ := secrets(ctx, project, policy, preflight.Limits{Names: true})
-		done <- found
-	}()
-	return func() {
+	var done chan []preflight.Finding // nil: there was no mirror to look at
+	look = func(files iter.Seq[safety.RelPath]) {
+		done = make(chan []preflight.Finding, 1)
+		go func() {
+			found, _ := secretNames(ctx, project, files)
+			done <- found
+		}()
+	}
+	return look, func() {
+		if done == nil {
+			return
+		}
 		found := <-done
 		if len(found) == 0 {
 			return
@@ -59,6 +66,15 @@ func (a *app) secretsLater(ctx context.Context, project string, policy *dotfiles
 		a.out().item("alca-mount init writes rules that hide them; this is said once")
 		a.markSeen(state, project, func(s *seen) { s.Preflight = true })
 	}
+}
+
+func secretNames(ctx context.Context, project string, files iter.Seq[safety.RelPath]) ([]preflight.Finding, error) {
+	root, err := safety.OpenRoot(project)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return preflight.Names(ctx, root, files)
 }
 
 func (a *app) tellSecrets(found []preflight.Finding) {

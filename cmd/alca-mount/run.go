@@ -86,7 +86,7 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 	opts.Signals, opts.Stay = signals.out, flags.stay
 	tellSecrets := func() {}
 	if !flags.noPreflight {
-		tellSecrets = a.secretsLater(ctx, opts.Project, opts.Policy, opts.State)
+		opts.Whole, tellSecrets = a.secretsLater(ctx, opts.Project, opts.State)
 	}
 	opts.AfterBuild = func(s launcher.Start) {
 		signals.started.Store(true)

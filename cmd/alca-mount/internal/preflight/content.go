@@ -13,18 +13,14 @@ type reader struct {
 	detector *detect.Detector
 }
 
-// newReader makes one; without words it goes by names, and reads only what a name makes suspect.
-func newReader(words bool) (*reader, error) {
-	if !words {
-		return &reader{book: newBook()}, nil
-	}
+func newReader() (*reader, error) {
 	d, err := detect.NewDetectorDefaultConfig()
 	return &reader{newBook(), d}, err
 }
 
 // why says what makes a file look like a secret; "" when nothing does.
 func (r *reader) why(path string, content func() []byte) string {
-	if why := r.book.byName(path, content); why != "" || r.detector == nil {
+	if why := r.book.byName(path, content); why != "" {
 		return why
 	}
 	if bytes.IndexByte(content(), 0) >= 0 {

@@ -59,11 +59,14 @@ func names() []name {
 // they don't. content returns the beginning of the file, nil when it can't be read.
 func (b *book) byName(file string, content func() []byte) string {
 	base := strings.ToLower(path.Base(file))
-	if b.code.MatchString(base) || b.examples.MatchString(base) {
-		return ""
-	}
 	for _, n := range b.names {
-		if matches(n.patterns, base) && (n.holds == nil || n.holds.Match(content())) {
+		if !matches(n.patterns, base) {
+			continue
+		}
+		if b.code.MatchString(base) || b.examples.MatchString(base) { // only now: this runs for every file
+			return ""
+		}
+		if n.holds == nil || n.holds.Match(content()) {
 			return n.why
 		}
 	}
@@ -72,9 +75,33 @@ func (b *book) byName(file string, content func() []byte) string {
 
 func matches(patterns []string, base string) bool {
 	for _, p := range patterns {
-		if ok, _ := path.Match(p, base); ok {
+		if fits(p, base) {
 			return true
 		}
 	}
 	return false
+}
+
+// fits is path.Match of a name with patterns of nothing but letters and stars. Most names don't fit by their first or
+// last letters.
+func fits(pattern, name string) bool {
+	before, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return name == pattern
+	}
+	if !strings.HasPrefix(name, before) {
+		return false
+	}
+	name = name[len(before):]
+	for {
+		piece, more, star := strings.Cut(rest, "*")
+		if !star {
+			return strings.HasSuffix(name, rest)
+		}
+		i := strings.Index(name, piece)
+		if i < 0 {
+			return false
+		}
+		name, rest = name[i+len(piece):], more
+	}
 }

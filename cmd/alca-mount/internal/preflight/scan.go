@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +24,6 @@ type Finding struct {
 
 // Limits bound a scan. The zero value means none of a kind.
 type Limits struct {
-	Names bool          // go by names, and read only what a name makes suspect
 	Files int           // whose content is looked at
 	Bytes int64         // of content, in all
 	Time  time.Duration // after which names alone count
@@ -38,11 +39,11 @@ const most = 256 << 10
 // the limits go by what they hold. cut says that the limits ended it early. Links are not followed, and what can't be
 // read is passed over: CMD will not read it either.
 func Scan(ctx context.Context, root *safety.Root, visible func(path string, isDir bool) bool, limits Limits) (found []Finding, cut bool, err error) {
-	look, err := newReader(!limits.Names)
+	look, err := newReader()
 	if err != nil {
 		return nil, false, err
 	}
-	s := &scan{ctx: ctx, visible: visible, limits: limits, look: look, began: time.Now()}
+	s := &scan{ctx: ctx, visible: visible, limits: limits, why: look.why, began: time.Now()}
 	d, err := root.OpenDir(safety.Top)
 	if err != nil {
 		return nil, false, fmt.Errorf("look for secrets: %w", err)
@@ -55,11 +56,27 @@ func Scan(ctx context.Context, root *safety.Root, visible func(path string, isDi
 	return s.found, s.cut, nil
 }
 
+// Names looks for likely secrets among the files of root by their names, and reads only what a name makes suspect.
+// Findings are in the order of files.
+func Names(ctx context.Context, root *safety.Root, files iter.Seq[safety.RelPath]) ([]Finding, error) {
+	s := &scan{ctx: ctx, why: newBook().byName, began: time.Now()}
+	for p := range files {
+		err := ctx.Err()
+		if err == nil {
+			err = s.judge(p, func() (*os.File, safety.Info, error) { return root.Open(p) })
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look for secrets: %w", err)
+		}
+	}
+	return s.found, nil
+}
+
 type scan struct {
 	ctx     context.Context
 	visible func(string, bool) bool
 	limits  Limits
-	look    *reader
+	why     func(path string, content func() []byte) string
 	began   time.Time
 	files   int
 	bytes   int64
@@ -103,13 +120,18 @@ func (s *scan) below(d *safety.Dir, name string, p safety.RelPath) error {
 }
 
 func (s *scan) file(d *safety.Dir, name string, p safety.RelPath) error {
+	return s.judge(p, func() (*os.File, safety.Info, error) { return d.Open(name) })
+}
+
+// judge notes a file that looks like a secret.
+func (s *scan) judge(p safety.RelPath, open func() (*os.File, safety.Info, error)) error {
 	var failed error
 	content := sync.OnceValue(func() []byte {
 		var c []byte
-		c, failed = s.content(d, name)
+		c, failed = s.content(open)
 		return c
 	})
-	why := s.look.why(string(p), content)
+	why := s.why(string(p), content)
 	if why != "" {
 		s.found = append(s.found, Finding{p, why})
 	}
@@ -117,13 +139,13 @@ func (s *scan) file(d *safety.Dir, name string, p safety.RelPath) error {
 }
 
 // content is the beginning of a file; nothing once the limits are reached.
-func (s *scan) content(d *safety.Dir, name string) ([]byte, error) {
+func (s *scan) content(open func() (*os.File, safety.Info, error)) ([]byte, error) {
 	l := s.limits
 	if l.Files > 0 && s.files >= l.Files || l.Bytes > 0 && s.bytes >= l.Bytes || l.Time > 0 && time.Since(s.began) > l.Time {
 		s.cut = true
 		return nil, nil
 	}
-	f, info, err := d.Open(name)
+	f, info, err := open()
 	if err != nil {
 		return nil, err
 	}

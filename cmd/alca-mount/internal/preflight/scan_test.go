@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,9 +126,35 @@ func TestOnlyWhatIsVisibleIsListed(t *testing.T) {
 }
 
 func TestNamesAloneFindWhatNamesTell(t *testing.T) {
-	got, cut := scanned(t, tree(t, map[string]string{".env": "A=1", "k.pem": "{key}", "c.pem": "{cert}", "a.js": "'{github}'"}), all, Limits{Names: true})
-	if len(got) != 2 || got[".env"] == "" || got["k.pem"] == "" || cut {
-		t.Errorf("cut %v, listed %q", cut, got)
+	dir := tree(t, map[string]string{".env": "A=1", "d/k.pem": "{key}", "c.pem": "{cert}", "a.js": "'{github}'", "other/.env": "A=1"})
+	root, err := safety.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	files := []safety.RelPath{".env", "a.js", "c.pem", "d/k.pem", "gone.pem"}
+	found, err := Names(t.Context(), root, slices.Values(files))
+	if err != nil || len(found) != 2 || found[0].Path != ".env" || found[1].Path != "d/k.pem" || found[0].Why == "" || found[1].Why == "" {
+		t.Errorf("%v, listed %q", err, found)
+	}
+}
+
+// path.Match is who says what a pattern means.
+func TestFitsIsMatch(t *testing.T) {
+	bases := []string{"", "x", ".env", ".env.local", "a.env", "env", "id_rsa", "my.tfstate.backup", ".tfstate.", "tfstate.", "a.tfvars.json",
+		"credentials", "credentials.x", "aws-credentials.json", "secrets.yml", "secret.", "wg0.conf", "wg.conf", "wgconf", "config.json", "x.config.json"}
+	for _, n := range names() {
+		for _, p := range n.patterns {
+			for _, base := range append(bases, p, strings.ReplaceAll(p, "*", "a*b"), p+"x", "x"+p) {
+				want, err := path.Match(p, base)
+				if err != nil || strings.ContainsAny(p, "?[\\") {
+					t.Fatalf("pattern %q: %v", p, err)
+				}
+				if got := fits(p, base); got != want {
+					t.Errorf("%q fits %q: %v", base, p, got)
+				}
+			}
+		}
 	}
 }
 
