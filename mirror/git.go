@@ -87,7 +87,8 @@ func (m *Mirror) vouch(path string) (safety.Info, bool) {
 	return info, err == nil && StampOf(info) == e.Mirror
 }
 
-// ownNames are the ignore patterns for what only the mirror has.
+// ownNames are the ignore patterns for what only the mirror has, and for what is read-only. Where that is not tracked, a
+// commit of everything would take it in, and be refused for it; what is tracked, git does not ignore for a pattern.
 func (m *Mirror) ownNames() []string {
 	names := []string{"/" + safety.MarkerName, "/" + safety.MarkerName + "-*"}
 	if m.Base.ownReadme {
@@ -96,6 +97,25 @@ func (m *Mirror) ownNames() []string {
 	for _, o := range m.Session.Orphans {
 		if !strings.Contains(o.Path, "\n") { // no pattern can have that
 			names = append(names, "/"+literally(o.Path))
+		}
+	}
+	return append(names, m.readOnlyNames()...)
+}
+
+// readOnlyNames are the patterns of what is read-only: directories that are as a whole, and files.
+func (m *Mirror) readOnlyNames() []string {
+	var names []string
+	whole := ""
+	for p, e := range m.Base.All() {
+		name, dir := string(p), e.State.Kind == safety.Directory
+		if whole != "" && strings.HasPrefix(name, whole) || m.Policy.Access(name, dir) != dotfiles.ReadOnly {
+			continue
+		}
+		if dir {
+			whole = name + "/"
+		}
+		if !strings.Contains(name, "\n") {
+			names = append(names, "/"+literally(name))
 		}
 	}
 	return names

@@ -169,3 +169,41 @@ func TestReadmeNamesReadOnlyRulesAndNothingHidden(t *testing.T) {
 		t.Errorf("control characters: %q", text)
 	}
 }
+
+// Where git takes names for one whatever their case, so do the rules on what is committed, on any file system.
+func TestCommitsOfOtherCase(t *testing.T) {
+	for _, ignore := range []string{"false", "true"} {
+		w := newGitWorld(t)
+		git(t, w.project, "config", "core.ignorecase", ignore)
+		m := w.create(Options{Policy: policyOf(t, rules("locked", "")), Git: GitImport})
+		git(t, w.mirror, "config", "core.ignorecase", "false")
+		mirrortest.Make(t, w.mirror, "src/Locked = x")
+		git(t, w.mirror, "add", "src/Locked")
+		git(t, w.mirror, "commit", "-qm", "another case")
+		brought, err := m.BringCommitsHome(t.Context(), filepath.Join(w.mirror, gitDir), nil)
+		if err != nil || len(brought.Refused) == 1 != (ignore == "true") || len(brought.Refused)+len(brought.Branches) != 1 {
+			t.Errorf("core.ignorecase %s: %+v, %v", ignore, brought, err)
+		}
+	}
+}
+
+// What is read-only and not tracked is none of a commit of everything, which would be refused for it; what is tracked
+// stays what it is.
+func TestCommitOfEverythingTakesInNothingReadOnly(t *testing.T) {
+	w := newGitWorld(t)
+	mirrortest.Make(t, w.project, "ro/new = x", "own[1].lock = x", "lib/need.o = n")
+	m := w.create(Options{Policy: policyOf(t, rules("", "ro/\n*.lock\n/lib/\n")), Git: GitImport})
+	mirrortest.Make(t, w.mirror, "src/new = x")
+	git(t, w.mirror, "add", "-A")
+	git(t, w.mirror, "commit", "-qm", "everything")
+	if out := git(t, w.mirror, "show", "--name-only", "--format="); out != "src/new\nuntracked\n" {
+		t.Errorf("it holds %s", out)
+	}
+	brought, err := m.BringCommitsHome(t.Context(), filepath.Join(w.mirror, gitDir), nil)
+	if err != nil || len(brought.Branches) != 1 {
+		t.Errorf("%+v, %v", brought, err)
+	}
+	if status := git(t, w.mirror, "status", "--porcelain", "--ignored=no"); status != "" {
+		t.Errorf("status: %s", status)
+	}
+}

@@ -25,11 +25,15 @@ type (
 // A branch with a commit that adds, changes or deletes a path which is hidden, left out or read-only, or for which guarded
 // gives a reason, stays where it is. guarded may be nil.
 func (m *Mirror) BringCommitsHome(ctx context.Context, repository string, guarded func(p safety.RelPath, link bool) string) (Brought, error) {
+	policy, err := m.policyOfCommits()
+	if err != nil {
+		return Brought{}, err
+	}
 	return gitrepo.BringHome(ctx, repository, m.Project.Path(), gitrepo.BringOptions{
 		Refs: "refs/alca/" + m.Session.ID,
 		Work: m.Session.Dir(),
 		Refuse: func(p, target string) string {
-			if why := m.mayNotCommit(p, target); why != "" || guarded == nil {
+			if why := m.mayNotCommit(policy, p, target); why != "" || guarded == nil {
 				return why
 			}
 			return guarded(safety.RelPath(p), target != "")
@@ -50,9 +54,21 @@ func (m *Mirror) CommitsLeft() ([]string, error) {
 	return gitrepo.Unbrought(filepath.Join(m.Root.Path(), gitDir), m.Project.Path())
 }
 
+// policyOfCommits is the mirror's; on folded names also where git alone does not tell their case: what is committed is
+// checked out in other places than this one.
+func (m *Mirror) policyOfCommits() (*dotfiles.Policy, error) {
+	folds, err := gitrepo.IgnoresCase(m.Project.Path())
+	rules := m.Policy.Rules()
+	if err != nil || !folds || rules.FoldCase {
+		return m.Policy, err
+	}
+	rules.FoldCase = true
+	return dotfiles.New(rules)
+}
+
 // mayNotCommit says why a commit may not add, change or delete a path; target is where a link leads that it puts there.
-func (m *Mirror) mayNotCommit(p, target string) string {
-	switch access := m.Policy.Access(p, false); {
+func (m *Mirror) mayNotCommit(policy *dotfiles.Policy, p, target string) string {
+	switch access := policy.Access(p, false); {
 	case access == dotfiles.Hidden:
 		return "the path is hidden"
 	case access == dotfiles.ReadOnly:
@@ -63,13 +79,13 @@ func (m *Mirror) mayNotCommit(p, target string) string {
 	if target == "" {
 		return ""
 	}
-	return m.committedLink(p, target)
+	return committedLink(policy, p, target)
 }
 
 // committedLink says why a link may not be committed. It is judged by its text alone, since what else the commit puts in
 // place decides where the text leads: names only, behind as many ".." as stay inside. Each such link leads from a real
 // directory to a path of the same tree, whatever other links are on the way.
-func (m *Mirror) committedLink(p, target string) string {
+func committedLink(policy *dotfiles.Policy, p, target string) string {
 	if path.IsAbs(target) {
 		return "the link leads outside the project"
 	}
@@ -83,7 +99,7 @@ func (m *Mirror) committedLink(p, target string) string {
 	if at == ".." || strings.HasPrefix(at, "../") {
 		return "the link leads outside the project"
 	}
-	if at != "." && (!plainAccess(m.Policy.Access(at, false)) || !plainAccess(m.Policy.Access(at, true))) {
+	if at != "." && (!plainAccess(policy.Access(at, false)) || !plainAccess(policy.Access(at, true))) {
 		return "the link leads to what is hidden or left out"
 	}
 	return ""

@@ -208,7 +208,32 @@ func TestBringHomeRefusesWhatMayNotChange(t *testing.T) {
 		"an odd mode":                 {func(b *brought) { b.raw("100666", "f") }, ""},
 		"a padded mode":               {func(b *brought) { b.raw("0100644", "f") }, ""},
 		"a name twice":                {func(b *brought) { b.raw("100644", "f", "f") }, ""},
-		"names out of order":          {func(b *brought) { b.raw("100644", "g", "f") }, ""},
+		"a file and a directory of one name": {func(b *brought) {
+			b.commitEntries("120000 f blob:../../etc/passwd", "100644 f-between blob:x", "40000 f HEAD:src")
+		}, ""},
+		"a name that NTFS takes for a repository": {func(b *brought) { b.raw("100644", ".git::$INDEX_ALLOCATION") }, ""},
+		"a way into one on Windows":               {func(b *brought) { b.raw("100644", `a\.git\config`) }, ""},
+		"a file that is a directory":              {func(b *brought) { b.commitEntries("100644 f HEAD:src") }, "f"},
+		"a file that is a new directory":          {func(b *brought) { b.commitEntries("100644 f tree:") }, "f"},
+		"a file that is a commit":                 {func(b *brought) { b.commitEntries("100644 f HEAD") }, "f"},
+		"a directory that is a file":              {func(b *brought) { b.commitEntries("40000 f blob:100644 x\x0012345678901234567890") }, "f"},
+		"a list of submodules":                    {func(b *brought) { b.commit("sub/.gitmodules", "[submodule]\n") }, "sub/.gitmodules"},
+		"a short name of one":                     {func(b *brought) { b.commit("GITMOD~1", "[submodule]\n") }, "GITMOD~1"},
+		"another short name of one":               {func(b *brought) { b.commit("gi7eb~12", "[submodule]\n") }, "gi7eb~12"},
+		"attributes that git does not read": {func(b *brought) {
+			b.commit("src/.gitattributes", "* "+strings.Repeat("a", 3000)+"\n")
+		}, "src/.gitattributes"},
+		"a file for a tree": {func(b *brought) {
+			b.object("commit", []byte("tree "+b.write("blob", []byte("100644 x\x0012345678901234567890"))+"\n"+rawAuthor))
+		}, ""},
+		"a commit whose head does not end": {func(b *brought) {
+			b.object("commit", []byte("tree "+b.rev("HEAD^{tree}")+"\nparent "+b.rev("HEAD")+"\n"+strings.Replace(rawAuthor, "\n\n", "\n", 1)))
+		}, ""},
+		"a commit with a second tree": {func(b *brought) {
+			head, message, _ := strings.Cut(rawAuthor, "\n\n")
+			b.object("commit", []byte("tree "+b.rev("HEAD^{tree}")+"\nparent "+b.rev("HEAD")+"\n"+head+"\ntree "+b.rev("HEAD:src")+"\n\n"+message))
+		}, ""},
+		"names out of order": {func(b *brought) { b.raw("100644", "g", "f") }, ""},
 		"a commit with no author": {func(b *brought) {
 			tree := strings.TrimSpace(git(b.T, b.mirror, "rev-parse", "HEAD^{tree}"))
 			b.object("commit", []byte("tree "+tree+"\n\nno author\n"))
@@ -257,8 +282,36 @@ func (b *brought) raw(mode string, names ...string) {
 		fmt.Fprintf(&tree, "%s %s\x00%s", mode, n, id)
 	}
 	treeID := b.write("tree", tree.Bytes())
-	parent := strings.TrimSpace(git(b.T, b.mirror, "rev-parse", "HEAD"))
-	b.object("commit", []byte("tree "+treeID+"\nparent "+parent+"\nauthor A <a> 1 +0000\ncommitter A <a> 1 +0000\n\nraw\n"))
+	b.object("commit", []byte("tree "+treeID+"\nparent "+b.rev("HEAD")+"\n"+rawAuthor))
+}
+
+const rawAuthor = "author A <a> 1 +0000\ncommitter A <a> 1 +0000\n\nraw\n"
+
+func (b *brought) rev(of string) string {
+	b.Helper()
+	return strings.TrimSpace(git(b.T, b.mirror, "rev-parse", of))
+}
+
+// commitEntries commits, as the first of its history, entries "mode name object", of which the object is a revision, or a kind and
+// what it holds.
+func (b *brought) commitEntries(entries ...string) {
+	b.Helper()
+	var tree bytes.Buffer
+	for _, e := range entries {
+		mode, rest, _ := strings.Cut(e, " ")
+		name, of, _ := strings.Cut(rest, " ")
+		kind, content, _ := strings.Cut(of, ":")
+		var hex string
+		if kind == "blob" || kind == "tree" {
+			hex = b.write(kind, []byte(content))
+		} else {
+			hex = b.rev(of)
+		}
+		id := make([]byte, 20)
+		fmt.Sscanf(hex, "%40x", &id)
+		fmt.Fprintf(&tree, "%s %s\x00%s", mode, name, id)
+	}
+	b.object("commit", []byte("tree "+b.write("tree", tree.Bytes())+"\n"+rawAuthor))
 }
 
 // object writes an object and has main point at it.
@@ -287,8 +340,12 @@ func TestBringHomeAMergeOfTheUsersBranch(t *testing.T) {
 	b := newBrought(t)
 	git(t, b.project, "checkout", "-qb", "users")
 	write(t, b.project, "go.lock", "user\n")
-	git(t, b.project, "commit", "-qam", "the user's")
+	write(t, b.project, ".gitmodules", "[submodule \"sub\"]\n\tpath = sub\n\turl = ../sub\n")
+	git(t, b.project, "add", ".gitmodules", "go.lock")
+	git(t, b.project, "update-index", "--add", "--cacheinfo", "160000,"+strings.Repeat("1", 40)+",sub")
+	git(t, b.project, "commit", "-qm", "the user's")
 	git(t, b.project, "checkout", "-q", "main")
+	git(t, b.project, "clean", "-qfd")
 	b.mirror, _ = standalone(t, b.project, func(p string) bool { return strings.HasPrefix(p, "private") })
 	b.before = b.state()
 	b.commit("a", "1\n")
@@ -325,6 +382,7 @@ func TestBringHomeRefusesARepositoryThatIsNotPlain(t *testing.T) {
 			os.RemoveAll(filepath.Join(git, "objects/pack"))
 			os.Symlink(filepath.Join(b.project, ".git/objects/pack"), filepath.Join(git, "objects/pack"))
 		},
+		"a link among the objects":  func(b *brought, git string) { os.Symlink("/etc", git+"/objects/aa-link") },
 		"a linked ref":              func(b *brought, git string) { os.Symlink("/etc/passwd", filepath.Join(git, "refs/heads/l")) },
 		"linked refs":               func(b *brought, git string) { os.RemoveAll(git + "/refs"); os.Symlink("/etc", git+"/refs") },
 		"a linked HEAD":             func(b *brought, git string) { os.Remove(git + "/HEAD"); os.Symlink("/etc/hostname", git+"/HEAD") },

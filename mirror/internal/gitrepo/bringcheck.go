@@ -99,10 +99,25 @@ func (x *examiner) wellFormed(id plumbing.Hash) error {
 		return x.bad("", err.Error())
 	}
 	head := commitHead.FindSubmatch(data)
-	if head == nil || bytes.IndexByte(data, 0) >= 0 || !identity.Match(head[2]) || !identity.Match(head[3]) {
+	if head == nil || bytes.IndexByte(data, 0) >= 0 || !identity.Match(head[2]) || !identity.Match(head[3]) || !endsOnce(data[len(head[0]):]) {
 		return x.bad("", "not a commit as git writes it")
 	}
 	return nil
+}
+
+// endsOnce reports whether what follows a commit's known lines comes to the empty line that ends them, and has none of
+// them again: of two, git and we might take different ones.
+func endsOnce(rest []byte) bool {
+	for line := range bytes.Lines(rest) {
+		if string(line) == "\n" {
+			return true
+		}
+		word, _, _ := bytes.Cut(line, []byte(" "))
+		if slices.Contains([]string{"tree", "parent", "author", "committer"}, string(word)) {
+			return false
+		}
+	}
+	return false
 }
 
 // differ compares two trees at dir, of which either may be missing, and looks at each path that the new one adds,
@@ -164,22 +179,21 @@ func treeIf(isDir bool, e object.TreeEntry) plumbing.Hash {
 
 // leaf decides on a file, link or submodule that was added, changed or deleted.
 func (x *examiner) leaf(p string, is, was object.TreeEntry) error {
-	target := ""
-	switch is.Mode {
-	case filemode.Submodule:
-		return x.bad(p, "it is a submodule's commit")
-	case filemode.Symlink:
-		data, err := x.all.content(is.Hash, maxTarget)
-		if err != nil {
-			return x.bad(p, err.Error())
-		}
-		target = string(data)
+	target, err := x.read(p, is)
+	if err != nil {
+		return err
 	}
 	// What only the project has may be what the agent is not to see. Named at a path of its own, it would come to it.
 	if !is.Hash.IsZero() && x.own.has(is.Hash) && !x.theirs.holds(is.Hash) {
 		return x.bad(p, "the mirror's repository does not have what stands there")
 	}
 	why := x.opts.Refuse(p, target)
+	switch {
+	case is.Mode == filemode.Submodule:
+		why = "it is a submodule's commit"
+	case !is.Hash.IsZero() && takenForDot(p, "gitmodules", "gitmod", "gi7eba"):
+		why = "it says where submodules come from"
+	}
 	if why == "" {
 		return nil
 	}
@@ -189,6 +203,37 @@ func (x *examiner) leaf(p string, is, was object.TreeEntry) error {
 	}
 	return x.bad(p, why)
 }
+
+// read makes sure that there is a file where a tree has one, and that git can work with it, and returns a link's target.
+func (x *examiner) read(p string, is object.TreeEntry) (target string, err error) {
+	if is.Hash.IsZero() || is.Mode == filemode.Submodule || is.Mode == filemode.Dir {
+		return "", nil
+	}
+	if o, err := x.all.object(is.Hash); err != nil || o.Type() != plumbing.BlobObject {
+		return "", x.bad(p, "what stands there is no file")
+	}
+	if takenForDot(p, "gitattributes", "gitatt", "gi7d29") {
+		data, err := x.all.content(is.Hash, maxSmall)
+		if err != nil {
+			return "", x.bad(p, err.Error())
+		}
+		for line := range bytes.Lines(data) {
+			if len(line) > maxAttributes {
+				return "", x.bad(p, "a line that is longer than git reads")
+			}
+		}
+	}
+	if is.Mode != filemode.Symlink {
+		return "", nil
+	}
+	data, err := x.all.content(is.Hash, maxTarget)
+	if err != nil {
+		return "", x.bad(p, err.Error())
+	}
+	return string(data), nil
+}
+
+const maxAttributes = 2048
 
 const maxTarget = 4096
 
@@ -316,13 +361,15 @@ func (x *examiner) wellFormedTree(tree plumbing.Hash, list []object.TreeEntry) s
 		return err.Error()
 	}
 	var want bytes.Buffer
+	seen := make(map[string]bool, len(list)) // a file and a directory of one name need not stand side by side
 	for i, e := range list {
 		if !safeName(e.Name) {
 			return fmt.Sprintf("a name that no file may have: %q", e.Name)
 		}
-		if !canonical(e.Mode) || i > 0 && !inOrder(list[i-1], e) {
+		if !canonical(e.Mode) || seen[e.Name] || i > 0 && orderKey(list[i-1]) >= orderKey(e) {
 			return "not a tree as git writes it"
 		}
+		seen[e.Name] = true
 		fmt.Fprintf(&want, "%o %s\x00%s", uint32(e.Mode), e.Name, e.Hash[:])
 	}
 	if !bytes.Equal(data, want.Bytes()) {
@@ -335,11 +382,7 @@ func canonical(m filemode.FileMode) bool {
 	return slices.Contains([]filemode.FileMode{filemode.Dir, filemode.Regular, filemode.Executable, filemode.Symlink, filemode.Submodule}, m)
 }
 
-// inOrder is git's order: directories count as if a slash stood behind their name.
-func inOrder(a, b object.TreeEntry) bool {
-	return orderKey(a) < orderKey(b) && a.Name != b.Name
-}
-
+// orderKey gives git's order: directories count as if a slash stood behind their name.
 func orderKey(e object.TreeEntry) string {
 	if e.Mode == filemode.Dir {
 		return e.Name + "/"
@@ -348,19 +391,38 @@ func orderKey(e object.TreeEntry) string {
 }
 
 // safeName refuses names that a checkout would take for a repository or for another directory, also on file systems
-// that fold case or pass over invisible characters.
+// that fold case, pass over invisible characters, or have names and streams that NTFS has.
 func safeName(name string) bool {
 	if _, err := safety.ParseRelPath(name); err != nil || strings.Contains(name, "/") {
 		return false
 	}
+	return !slices.ContainsFunc(strings.Split(name, `\`), func(part string) bool {
+		seen := takenFor(part)
+		return seen == ".git" || seen == "git~1"
+	})
+}
+
+// takenForDot reports whether a checkout takes what is at a path for the file ".NAME", also by the short names that NTFS
+// gives it: the stem with a number, or so much of the other as fits.
+func takenForDot(p, name, stem, other string) bool {
+	return slices.ContainsFunc(strings.Split(path.Base(p), `\`), func(part string) bool {
+		seen := takenFor(part)
+		before, number, short := strings.Cut(seen, "~")
+		return seen == "."+name || short && len(seen) == len("gitmod~1") && number != "" && number[0] != '0' &&
+			strings.Trim(number, "0123456789") == "" && (before == stem || strings.HasPrefix(other, before))
+	})
+}
+
+// takenFor is the name that the most forgiving of file systems takes another for.
+func takenFor(name string) string {
 	seen := strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cf, r) {
 			return -1
 		}
 		return r
 	}, name)
-	seen = strings.TrimRight(strings.ToLower(seen), " .")
-	return seen != ".git" && seen != "git~1"
+	seen, _, _ = strings.Cut(seen, ":")
+	return strings.TrimRight(strings.ToLower(seen), " .")
 }
 
 // content reads an object that is not to be larger than most bytes.

@@ -30,6 +30,17 @@ func Usable(projectDir string) error {
 	return err
 }
 
+// IgnoresCase reports whether git was told that files of the repository at projectDir, or their names in other forms of
+// Unicode, are one.
+func IgnoresCase(projectDir string) (bool, error) {
+	r, err := find(projectDir)
+	if err != nil {
+		return false, err
+	}
+	defer r.Close()
+	return r.config.getBool("core", "", "ignorecase") || r.config.getBool("core", "", "precomposeunicode"), nil
+}
+
 // unsupported is an error that wraps errors.ErrUnsupported.
 func unsupported(format string, args ...any) error {
 	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), errors.ErrUnsupported)

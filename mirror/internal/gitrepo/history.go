@@ -239,6 +239,9 @@ func (s *store) tree(id plumbing.Hash) ([]object.TreeEntry, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Type() != plumbing.TreeObject {
+		return nil, fmt.Errorf("read tree %s: it is a %s", id, o.Type())
+	}
 	rd, err := o.Reader()
 	if err != nil {
 		return nil, fmt.Errorf("read tree %s: %w", id, err)
