@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
@@ -56,6 +57,21 @@ func TestCallsOfAnIdleReconcile(t *testing.T) {
 	if each, list := perFile(few, many, 1000); each > callsOfIdleReconcile {
 		t.Errorf("a file takes %.2f system calls, at most %.1f are allowed:%s", each, callsOfIdleReconcile, list)
 	}
+}
+
+func TestCallsOfCatchingUp(t *testing.T) {
+	few, many := countCatchUp(t, 100), countCatchUp(t, 1100)
+	if each, list := perFile(few, many, 1000); each > callsOfIdleReconcile { // nothing is hidden: one look at either side does
+		t.Errorf("a file takes %.2f system calls, at most %.1f are allowed:%s", each, callsOfIdleReconcile, list)
+	}
+}
+
+func countCatchUp(t *testing.T, files int) map[safety.Op]int {
+	p := newCounted(t, files)
+	c := p.count()
+	_, _, err := autosync.CatchUp(t.Context(), p.m, autosync.Options{Deletes: true})
+	p.must(err)
+	return c.seen
 }
 
 func countIdle(t *testing.T, files int) map[safety.Op]int {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
@@ -28,6 +29,50 @@ func Hide(ctx context.Context, m *mirror.Mirror, opts Options) (gone []safety.Re
 	}
 	e.changes.sort()
 	return e.changes.ToMirror, e.changes.Refused, err
+}
+
+// CatchUp is Hide and then Once, for a mirror that is taken up again: both sides are looked at once only where the rules hide
+// nothing of what both sides last agreed on.
+func CatchUp(ctx context.Context, m *mirror.Mirror, opts Options) (c Changes, kept []PathNote, err error) {
+	e, err := openEngine(m, opts)
+	if err != nil {
+		return Changes{}, nil, err
+	}
+	var gone []safety.RelPath
+	if e.hidesMore() {
+		if err = e.hideAll(ctx); err == nil {
+			err = e.stillShown()
+		}
+		gone, kept = e.changes.ToMirror, e.changes.Refused
+		e.changes = Changes{Recovered: e.changes.Recovered}
+	}
+	if err == nil {
+		err = e.finish(ctx)
+	}
+	err = errors.Join(err, e.close())
+	e.changes.ToMirror = append(e.changes.ToMirror, gone...)
+	return e.result(), kept, err
+}
+
+// hidesMore reports whether the rules of now hide anything that both sides last agreed on.
+func (e *engine) hidesMore() bool {
+	below := map[safety.RelPath]dotfiles.Access{safety.Top: dotfiles.Writable}
+	for p, entry := range e.m.Base.All() { // what is above a path comes before it
+		dir, isDir := p.Dir(), entry.State.Kind == safety.Directory
+		access, known := below[dir]
+		if !known {
+			access = e.m.Policy.Access(string(dir), true)
+			below[dir] = access
+		}
+		access = e.m.Policy.AccessBelow(string(dir), access, p.Base(), isDir)
+		if !access.Mirrored() {
+			return true
+		}
+		if isDir {
+			below[p] = access
+		}
+	}
+	return false
 }
 
 func (e *engine) hideAll(ctx context.Context) error {

@@ -2,6 +2,7 @@ package autosync_test
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/alca-mount/alca-mount/autosync"
@@ -72,7 +73,49 @@ func TestHideFailsWhereSomethingStays(t *testing.T) {
 	if _, _, err := autosync.Hide(t.Context(), p.m, autosync.Options{}); err == nil {
 		t.Error("the secret stays in the mirror, and nothing is said")
 	}
+	if _, _, err := autosync.CatchUp(t.Context(), p.m, autosync.Options{Deletes: true}); err == nil {
+		t.Error("the secret stays in the mirror that is caught up, and nothing is said")
+	}
 	p.wantMirror("secret", "S")
+}
+
+func TestCatchUpHidesAndCarries(t *testing.T) {
+	p := newPair(t, "keys/k = K", "keys/own = 1", "secret = S", "a = a", "b = b")
+	p.write(p.mirror, "keys/own", "agent's")
+	p.write(p.mirror, "a", "agent's a")
+	p.write(p.project, "b", "user's b")
+	p.stricter("secret\nkeys/\n")
+	c, kept, err := autosync.CatchUp(t.Context(), p.m, autosync.Options{Deletes: true})
+	p.must(err)
+	p.wantMirror("secret", "(absent)")
+	p.wantMirror("keys/k", "(absent)")
+	p.wantMirror("keys/own", "(absent)")
+	p.wantKept(kept, "keys/own", "agent's")
+	p.wantProject("keys/own", "1")
+	p.wantProject("a", "agent's a")
+	p.wantMirror("b", "user's b")
+	if len(kept) != 1 || len(c.Refused)+len(c.Failed)+len(c.Deleted) > 0 || !slices.Equal(c.ToProject, []safety.RelPath{"a"}) ||
+		!slices.Contains(c.ToMirror, "secret") || !slices.Contains(c.ToMirror, "b") {
+		t.Errorf("kept %+v, changes %+v", kept, c)
+	}
+}
+
+// What both sides agree on since the base was written stands in the journal alone.
+func TestCatchUpHidesWhatTheJournalKnows(t *testing.T) {
+	p := newPair(t, "a = a")
+	p.write(p.project, "secret", "S")
+	p.sync()
+	p.wantMirror("secret", "S")
+	p.stricter("secret\n") // the base of this attached mirror is of the start
+	p.hook(mirror.MirrorSide, func(op safety.Op, path string) error {
+		if filepath.Base(path) == "secret" && op != safety.OpLstat {
+			return safety.ErrChanged
+		}
+		return nil
+	})
+	if _, _, err := autosync.CatchUp(t.Context(), p.m, autosync.Options{Deletes: true}); err == nil {
+		t.Error("the secret stays in the mirror, and nothing is said")
+	}
 }
 
 // Everything is hidden by now: no side was emptied.

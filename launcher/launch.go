@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -394,11 +395,11 @@ func (l *launch) announce() {
 // noteEnforced records what is enforced, for status to tell; the launch goes on without. What the live sync has to record
 // before CMD writes goes with it.
 func (l *launch) noteEnforced() {
+	known := slices.Equal(l.session.Enforced, l.place.enforced) // of a kept session
 	l.session.Enforced = l.place.enforced
-	if l.opts.Sync == SyncLive && l.session.Boot == "" && l.session.BeginWriting() == nil && l.session.Boot != "" {
-		return
+	if writing := l.opts.Sync == SyncLive && l.session.NoteWriting(); writing || !known {
+		_ = l.session.Save()
 	}
-	_ = l.session.Save()
 }
 
 func (l *launch) event(t autosync.EventType, reason string) {

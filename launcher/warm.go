@@ -14,7 +14,6 @@ import (
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
-	"github.com/alca-mount/alca-mount/safety"
 )
 
 // warm is a launch on the mirror of a session that was kept: nothing is built, and only what changed since is carried.
@@ -77,31 +76,28 @@ func (l *launch) takeUp(ctx context.Context, s *mirror.Session) error {
 	if err := l.refuseDoubted(); err != nil && !unasked {
 		return err
 	}
-	if err := s.BeginWriting(); err != nil {
-		return err
-	}
+	s.NoteWriting()
 	l.opts.Keep = true // it was kept on purpose: until rm
 	s.Sync, s.Guarded = string(l.opts.Sync), guardRules(l.opts.Guarded)
 	s.State, s.Kept, s.Keep, s.Ended, s.Command = mirror.SessionReady, false, true, time.Time{}, l.opts.Command
 	if err := s.Save(); err != nil {
 		return err
 	}
-	withdrawn, aside, err := autosync.Hide(ctx, l.mirror, l.syncOptions()) // also where nothing else is carried
+	if unasked {
+		return l.catchUp(ctx)
+	}
+	withdrawn, aside, err := autosync.Hide(ctx, l.mirror, l.syncOptions()) // where nothing else is carried
 	l.warm.aside = aside
 	l.warm.changes.ToMirror = withdrawn
 	if err != nil {
 		return fmt.Errorf("hide in the mirror of session %s what the rules hide now: %w", s.ID, err)
 	}
-	if !unasked {
-		return nil
-	}
-	return l.catchUp(ctx, withdrawn)
+	return nil
 }
 
-// catchUp brings both sides into step before CMD starts.
-func (l *launch) catchUp(ctx context.Context, withdrawn []safety.RelPath) (err error) {
-	l.warm.changes, err = autosync.Once(ctx, l.mirror, l.syncOptions())
-	l.warm.changes.ToMirror = append(withdrawn, l.warm.changes.ToMirror...)
+// catchUp takes out of the mirror what the rules hide by now, and brings both sides into step before CMD starts.
+func (l *launch) catchUp(ctx context.Context) (err error) {
+	l.warm.changes, l.warm.aside, err = autosync.CatchUp(ctx, l.mirror, l.syncOptions())
 	if err == nil && len(l.warm.changes.Failed) > 0 {
 		err = &PartialSyncError{Failed: l.warm.changes.Failed}
 	}
@@ -147,7 +143,10 @@ func (l *launch) stricter() error {
 		return err
 	}
 	l.warm.rules = !reflect.DeepEqual(stored, rules)
-	l.policy = dotfiles.Stricter(then, now)
+	l.policy = then
+	if l.warm.rules {
+		l.policy = dotfiles.Stricter(then, now)
+	}
 	return nil
 }
 

@@ -17,12 +17,20 @@ func (s *Session) Interrupted() bool {
 
 // BeginWriting notes, durably, that the mirror is written to from now on. That it was interrupted before stays noted.
 func (s *Session) BeginWriting() error {
+	if !s.NoteWriting() {
+		return nil
+	}
+	return s.Save()
+}
+
+// NoteWriting is BeginWriting for a caller that saves the session anyway; false: there was nothing to note.
+func (s *Session) NoteWriting() bool {
 	now, err := safety.ThisBoot()
 	if err != nil || s.Boot != "" {
-		return nil // a system that does not tell boots apart
+		return false // a system that does not tell boots apart
 	}
 	s.Boot = now.ID
-	return s.Save()
+	return true
 }
 
 // Mended notes that all of what a power cut did to the mirror is settled: it counts as written to in this boot.
