@@ -58,7 +58,7 @@ step_user() {
 		echo "skipped: this is an ordinary user already"
 		return
 	fi
-	local work bin pkg dir
+	local work bin pkg dir list
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' RETURN
 	mkdir "$work/tree" "$work/bin" "$work/tmp"
@@ -66,7 +66,8 @@ step_user() {
 	go build -o "$work/bin/alca-mount" ./cmd/alca-mount
 	chown -R "$ordinary" "$work"
 	chmod 0755 "$work"
-	for pkg in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ${PACKAGES:-./...}); do
+	list=$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ${PACKAGES:-./...})
+	for pkg in $list; do
 		dir=${pkg#github.com/alca-mount/alca-mount}
 		bin=$work/bin/$(echo "$pkg" | tr / _).test
 		go test -c -o "$bin" "$pkg"
@@ -155,9 +156,11 @@ newcomer() {
 
 # A few seconds of each fuzz target.
 step_fuzz() {
-	local pkg target
-	for pkg in $(go list ./...); do
-		for target in $(go test -list '^Fuzz' "$pkg" | grep '^Fuzz' || true); do
+	local pkg list target targets
+	list=$(go list ./...)
+	for pkg in $list; do
+		targets=$(go test -list '^Fuzz' "$pkg")
+		for target in $(grep '^Fuzz' <<<"$targets" || true); do
 			echo "$pkg $target"
 			go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-3s}" "$pkg" >/dev/null || fail "$pkg $target"
 		done
