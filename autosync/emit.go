@@ -134,7 +134,7 @@ func (e *emitter) step(o *outcome, side mirror.Side) {
 	gone := s.to.Absent()
 	isDir, wasDir := s.to.Kind == safety.Directory, s.from.Kind == safety.Directory
 	switch {
-	case gone && e.leafAbove(o) != nil:
+	case gone && (e.leafAbove(o) != nil || e.makesRoom(o)):
 		e.plan.clear = append(e.plan.clear, s)
 	case gone:
 		e.plan.remove = append(e.plan.remove, s)

@@ -24,6 +24,15 @@ func glance(ctx context.Context, m *mirror.Mirror, g *guard, hinted, unseen []sa
 	if err := v.glance(ctx, m, paths); err != nil {
 		return nil, err
 	}
+	added, err := addTwins(m, v, paths)
+	if err != nil {
+		return nil, err
+	}
+	if added {
+		if err := v.glance(ctx, m, paths); err != nil {
+			return nil, err
+		}
+	}
 	if addGoneDirectories(m, v, paths) {
 		if err := v.glance(ctx, m, paths); err != nil {
 			return nil, err

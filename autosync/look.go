@@ -191,6 +191,9 @@ func (l *looker) look(ctx context.Context, p safety.RelPath) (look, error) {
 	if lk.base, lk.project, lk.mirrored, err = c.states(); err != nil {
 		return lk, err
 	}
+	if lk.twins, err = twinsOf(l.m, p, pf.Info.Kind != safety.Absent, mf.Info.Kind != safety.Absent); err != nil {
+		return lk, err
+	}
 	l.lookAtLinks(&lk, pf, mf)
 	lk.guarded = l.guard.why(p, base.State.Kind, pf.Info.Kind, mf.Info.Kind)
 	if lk.project.Absent() && !lk.mirrored.Absent() && lk.barred == "" && l.occupied(p) {

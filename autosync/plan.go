@@ -19,6 +19,7 @@ type look struct {
 	lost                    bool           // a power cut took the mirror's version: the project's counts
 	doubt                   string         // why the mirror's version can't be trusted after a power cut; "": it can
 	hiddenBelow             bool           // the project's directory holds, at any depth, what the mirror does not show
+	twins                   twins          // what is in the way of the path where names are folded
 }
 
 // limits is what the caller allows a plan to do.
@@ -77,6 +78,7 @@ type outcome struct {
 	held   HoldKind     // why, of a standHeld
 	buried bool         // a directory above it becomes a file
 	below  bool         // fixed because a directory above it is
+	room   bool         // it goes first: it is in the way of another name
 }
 
 // standing is what becomes of something that does not cross.
@@ -115,6 +117,7 @@ func makePlan(looks []look, l limits) plan {
 	}
 	freezeGit(outcomes)
 	holdDeletes(outcomes, l)
+	makeRoom(outcomes, index, l)
 	for i := len(outcomes) - 1; i >= 0; i-- {
 		pinParent(&outcomes[i], index)
 	}

@@ -176,7 +176,7 @@ func wantedChanges(changes []changed, paths []safety.RelPath) map[safety.RelPath
 }
 
 func (u *undoing) consider(ctx context.Context, c changed, force bool) {
-	now, err := u.project.Lstat(c.path)
+	now, err := u.lookAt(c.path)
 	var ours bool
 	if err == nil && !u.mayTouch(c, now) {
 		err = errors.New("it is not the agent's to write: left alone")
@@ -200,6 +200,18 @@ func (u *undoing) consider(ctx context.Context, c changed, force bool) {
 		there := now.Kind != safety.Absent
 		u.steps = append(u.steps, undoStep{changed: c, fate: f, now: now, gone: !there, user: !ours && there && now.Kind != safety.Directory})
 	}
+}
+
+// lookAt describes what is at p in just this spelling: where case is folded, what was renamed to another is not there.
+func (u *undoing) lookAt(p safety.RelPath) (safety.Info, error) {
+	info, err := u.project.Lstat(p)
+	if err != nil || info.Kind == safety.Absent || !u.policy.Folds() {
+		return info, err
+	}
+	if spelling, err := mirror.Spelling(u.project, p); spelling != p || err != nil {
+		return safety.Info{}, err
+	}
+	return info, nil
 }
 
 // mayTouch reports whether the session's rules let the agent write the path: a journal that says otherwise is not to be

@@ -34,6 +34,11 @@ func folded(s string) string {
 	return norm.NFC.String(b.String())
 }
 
+// OneName reports whether a file system that folds case, or normalises Unicode, takes two names for one.
+func OneName(a, b string) bool {
+	return a == b || strings.ToLower(folded(a)) == strings.ToLower(folded(b))
+}
+
 func foldRune(r rune) string {
 	if r < utf8.RuneSelf {
 		return string(unicode.ToLower(r))

@@ -80,6 +80,9 @@ type Verdict struct {
 	At     string // the path that the rule matched: the path asked for, or a directory above it; "" without a rule
 }
 
+// Folds reports whether the policy is for file systems that take names in another case for one.
+func (p *Policy) Folds() bool { return p.rules.FoldCase }
+
 // Rules returns what the policy was made of.
 func (p *Policy) Rules() Rules {
 	if p == nil {

@@ -14,7 +14,7 @@ import (
 // Glance is Scan of some paths alone: not of what is below them. A path that counts for nothing there, or is below
 // something hidden, is absent in the Tree.
 func (m *Mirror) Glance(ctx context.Context, side Side, paths []safety.RelPath) (*Tree, error) {
-	g := glancer{view: m.view(side), tree: &Tree{dirs: map[safety.RelPath]*treeDir{}}}
+	g := glancer{view: m.view(side), tree: &Tree{dirs: map[safety.RelPath]*treeDir{}}, listings: map[safety.RelPath][]safety.Dirent{}}
 	if m.Built.Population == Git {
 		ignored := newIgnoring(m.Project, m.Root)
 		g.only = func(p safety.RelPath, isDir bool) bool {
@@ -44,7 +44,8 @@ func byDirectory(paths []safety.RelPath) map[safety.RelPath][]string {
 
 type glancer struct {
 	view
-	tree *Tree
+	tree     *Tree
+	listings map[safety.RelPath][]safety.Dirent // of directories where spelling counts
 }
 
 func (g *glancer) look(dir safety.RelPath, names []string) {
@@ -56,11 +57,11 @@ func (g *glancer) look(dir safety.RelPath, names []string) {
 		return
 	}
 	d, err := g.root.OpenDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, safety.ErrChanged) {
+	if isNoDir(err) {
 		return // there is no such directory: nothing is in it
 	}
 	if err != nil {
-		g.tree.Trouble = append(g.tree.Trouble, Skipped{Path: dir, Why: reason(err)})
+		g.trouble(dir, err)
 		return
 	}
 	defer d.Close()
@@ -70,16 +71,31 @@ func (g *glancer) look(dir safety.RelPath, names []string) {
 	}
 }
 
+func isNoDir(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, safety.ErrChanged)
+}
+
+func (g *glancer) trouble(p safety.RelPath, err error) {
+	g.tree.Trouble = append(g.tree.Trouble, Skipped{Path: p, Why: reason(err)})
+}
+
 func (g *glancer) entry(d *safety.Dir, job scanJob, name string) {
 	if g.ours(job.path, name) {
 		return
 	}
+	p := job.path.Join(name)
 	found, err := g.view.look(d, job, safety.Dirent{Name: name})
 	if err != nil {
-		g.tree.Trouble = append(g.tree.Trouble, Skipped{Path: job.path.Join(name), Why: reason(err)})
+		g.trouble(p, err)
 		return
 	}
 	if found.Info.Kind == safety.Absent {
+		return
+	}
+	if listed, err := g.spells(p); !listed { // another name's file, where names are folded
+		if err != nil && !isNoDir(err) {
+			g.trouble(p, err)
+		}
 		return
 	}
 	in := g.tree.dirs[job.path]

@@ -15,7 +15,7 @@ fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
 step_prepare() {
 	local need=() pkg
-	for pkg in git rsync attr acl tmux strace xfsprogs e2fsprogs; do
+	for pkg in git rsync attr acl tmux strace xfsprogs e2fsprogs python3-fusepy; do
 		dpkg -s "$pkg" >/dev/null 2>&1 || command -v "$pkg" >/dev/null 2>&1 || need+=("$pkg")
 	done
 	if [ ${#need[@]} -gt 0 ]; then
