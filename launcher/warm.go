@@ -69,6 +69,9 @@ func (l *launch) takeUp(ctx context.Context, s *mirror.Session) error {
 	if err != nil {
 		return err
 	}
+	if err := l.refuseHistory(ctx); err != nil {
+		return err
+	}
 	if err := l.refuseWaiting(ctx); err != nil {
 		return err
 	}
@@ -127,6 +130,22 @@ func (l *launch) refuseWaiting(ctx context.Context) error {
 	}
 	return fmt.Errorf("session %s (%s): %s: alca-mount diff %[1]s, then alca-mount apply %[1]s or alca-mount discard %[1]s; or go on with --sync review",
 		l.session.ID, l.session.Name, WhyReview)
+}
+
+// refuseHistory keeps from CMD a repository, copied under the rules of then, that holds what is hidden by now.
+func (l *launch) refuseHistory(ctx context.Context) error {
+	if !l.warm.rules || l.opts.GitHiddenHistory {
+		return nil
+	}
+	then, err := dotfiles.New(l.session.Rules)
+	if err == nil {
+		err = l.mirror.HistoryShows(ctx, then)
+	}
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("session %s (%s): the rules changed, and its mirror was given a repository before: %w: the agent could read it there "+
+		"(--git-with-hidden-history lets that pass; alca-mount sync %[1]s brings home what it holds, alca-mount rm %[1]s removes it)", l.session.ID, l.session.Name, err)
 }
 
 // stricter makes the policy the stricter of the session's rules and those of now. What no rule says stays as the

@@ -54,6 +54,20 @@ func (m *Mirror) CommitsLeft() ([]string, error) {
 	return gitrepo.Unbrought(filepath.Join(m.Root.Path(), gitDir), m.Project.Path())
 }
 
+// HistoryShows looks through the mirror's copy of a repository, with what was committed to it since, for paths that a rule
+// hides now and none of before did: CMD could read them there. The first one is the error, and so is a repository that
+// can't be looked through.
+func (m *Mirror) HistoryShows(ctx context.Context, before *dotfiles.Policy) error {
+	info, err := m.Root.Lstat(gitDir)
+	if err != nil || m.Session.GitRefs == "" || info.Kind != safety.Directory {
+		return err // there is none of the project's
+	}
+	return gitrepo.Shows(ctx, filepath.Join(m.Root.Path(), gitDir), func(p string) bool {
+		v := m.Policy.Explain(p, false)
+		return v.Access == dotfiles.Hidden && v.Rule.Source != dotfiles.SourceDefault && before.Access(p, false) != dotfiles.Hidden
+	})
+}
+
 // policyOfCommits is the mirror's; on folded names also where git alone does not tell their case: what is committed is
 // checked out in other places than this one.
 func (m *Mirror) policyOfCommits() (*dotfiles.Policy, error) {

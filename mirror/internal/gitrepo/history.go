@@ -140,6 +140,7 @@ type historian struct {
 	shallow map[plumbing.Hash]bool // commits whose parents the repository does not have
 	trees   map[treeAt]bool
 	reached map[plumbing.Hash]bool // every object met
+	repeats int                    // how often a tree may be met in yet another place; 0: ever
 }
 
 // newHistorian returns a search and where it starts from.
@@ -208,8 +209,16 @@ func (h *historian) links(o plumbing.EncodedObject) (tree plumbing.Hash, next []
 // searchTree returns the first hidden path in a tree that lies at dir.
 func (h *historian) searchTree(id plumbing.Hash, dir string) (string, error) {
 	at := treeAt{id, dir}
-	if h.trees[at] {
-		return "", nil
+	if h.trees[at] || h.ctx.Err() != nil {
+		return "", h.ctx.Err()
+	}
+	if h.reached[id] && h.repeats > 0 {
+		if h.repeats--; h.repeats == 0 {
+			return "", fmt.Errorf("read tree %s: it is in too many places", id)
+		}
+	}
+	if len(dir) > maxPath {
+		return "", fmt.Errorf("read tree %s: too long a path", id)
 	}
 	h.trees[at] = true
 	h.reached[id] = true
@@ -220,7 +229,9 @@ func (h *historian) searchTree(id plumbing.Hash, dir string) (string, error) {
 	for _, e := range entries {
 		path := join(dir, e.Name)
 		if e.Mode != filemode.Dir {
-			h.reached[e.Hash] = true
+			if e.Mode != filemode.Submodule { // whose commit may be one of this repository: it is yet to be searched
+				h.reached[e.Hash] = true
+			}
 			if h.hidden(path) {
 				return path, nil
 			}

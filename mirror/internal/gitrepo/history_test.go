@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +57,22 @@ func TestHistoryHoldsFindsAHiddenPathWhereverItHides(t *testing.T) {
 			git(t, dir, "stash", "-q", "-u")
 			write(t, dir, "README.md", "x")
 			git(t, dir, "stash", "-q")
+		}, "secret.env"},
+		"a branch that is a submodule, too": {func(t *testing.T, dir string) {
+			git(t, dir, "checkout", "-q", "-b", "pages")
+			write(t, dir, "secret.env", "x")
+			git(t, dir, "add", ".")
+			git(t, dir, "commit", "-qm", "oops")
+			pages := strings.TrimSpace(git(t, dir, "rev-parse", "HEAD"))
+			git(t, dir, "checkout", "-q", "main")
+			git(t, dir, "update-index", "--add", "--cacheinfo", "160000,"+pages+",site")
+			for main, n := "", 0; main <= pages; n++ { // the greater id is searched first
+				git(t, dir, "commit", "-qm", fmt.Sprint("site ", n))
+				main = strings.TrimSpace(git(t, dir, "rev-parse", "HEAD"))
+				git(t, dir, "reset", "-q", "--soft", "HEAD~1")
+				git(t, dir, "update-ref", "refs/heads/with", main)
+			}
+			git(t, dir, "reset", "-q", "--hard", "main")
 		}, "secret.env"},
 		"an alternate": {func(t *testing.T, dir string) {
 			old := filepath.Join(filepath.Dir(dir), "old")

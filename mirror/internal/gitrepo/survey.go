@@ -55,7 +55,9 @@ func (c *copier) surveyOnce() error {
 			if hidden(e.name) {
 				return &HiddenError{IndexCommit, e.name}
 			}
-			h.reached[plumbing.Hash(e.object)] = true
+			if e.mode() != modeGitlink { // a commit, of this repository perhaps: it is yet to be searched
+				h.reached[plumbing.Hash(e.object)] = true
+			}
 		}
 	}
 	if commit, path, err := h.search(tips); err != nil || path != "" {

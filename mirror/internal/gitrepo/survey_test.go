@@ -109,6 +109,14 @@ func TestCopyRefusesHistoryThatShowsAHiddenPath(t *testing.T) {
 			git(t, dir, "rm", "-q", "--cached", "secret.env")
 			git(t, dir, "commit", "-qm", "removed")
 		},
+		"in a branch that is a submodule, too": func(dir string) {
+			git(t, dir, "checkout", "-q", "-b", "pages")
+			git(t, dir, "add", "-f", "secret.env")
+			git(t, dir, "commit", "-qm", "oops")
+			pages := strings.TrimSpace(git(t, dir, "rev-parse", "HEAD"))
+			git(t, dir, "checkout", "-q", "main")
+			git(t, dir, "update-index", "--add", "--cacheinfo", "160000,"+pages+",site")
+		},
 		"in a pack, unnamed": func(dir string) {
 			git(t, dir, "add", "-f", "secret.env")
 			git(t, dir, "commit", "-qm", "oops")
