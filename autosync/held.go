@@ -90,8 +90,9 @@ func WriteHeld(dir string, list []HeldChange) error {
 }
 
 // isIn reports whether a list has the change again: the one before was noted, and cut short before its version was moved.
+// A version that can't be looked for may be there.
 func (h HeldChange) isIn(list []HeldChange) bool {
-	if _, err := os.Lstat(h.Kept); h.Kept != "" && err == nil {
+	if _, err := os.Lstat(h.Kept); h.Kept != "" && !errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
 	return slices.ContainsFunc(list, func(now HeldChange) bool { return now.Path == h.Path })

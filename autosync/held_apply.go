@@ -103,12 +103,16 @@ func (u *undoing) considerHeld(ctx context.Context, h HeldChange, agreed mirror.
 	// The step is written as an undo's would be: what is held is what comes back, what is there is what goes.
 	c := changed{path: h.Path, before: former{stamp: mirror.Stamp{Kind: h.Version.Kind}, kept: h.Kept}}
 	c.after = mirror.Entry{State: h.Base, Project: agreed.Project}
-	var same bool
+	var same, home bool
 	if err == nil && !u.mayTouch(c, now) {
 		err = errors.New("it is not the agent's to write: left alone")
 	}
 	if err == nil {
 		same, err = isAsLeft(ctx, u.project, c, now)
+	}
+	kept := u.places.in(u.of, h.Kept).root != nil
+	if last, ok := u.places.latest(h.Path); ok && err == nil && !kept && !h.Version.Absent() {
+		home, err = isAsLeft(ctx, u.project, last, now) // by an apply that was cut short, and then settled
 	}
 	s := undoStep{changed: c, now: now, gone: now.Kind == safety.Absent, user: !same && now.Kind != safety.Absent}
 	switch {
@@ -116,7 +120,9 @@ func (u *undoing) considerHeld(ctx context.Context, h HeldChange, agreed mirror.
 		u.fail(h.Path, err)
 	case h.Version.Absent():
 		u.considerHeldDeletion(s, same)
-	case u.places.in(u.of, h.Kept).root == nil:
+	case home:
+		u.noteDone(undoStep{changed: c, fate: fateBring})
+	case !kept:
 		u.fail(h.Path, fmt.Errorf("it is not kept any more: %s", h.Kept))
 	case h.Version.Kind == safety.Directory && now.Kind == safety.Directory:
 		u.noteDone(undoStep{changed: c, fate: fateBring})

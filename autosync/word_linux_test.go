@@ -60,3 +60,29 @@ func TestProposalsNameRenames(t *testing.T) {
 		t.Errorf("%+v", ps.List)
 	}
 }
+
+// The apply was killed when the version was home and the list not yet written: again, it is done and not failed for ever.
+func TestApplyOfWhatCameHomeAlreadyIsDone(t *testing.T) {
+	p := newPair(t, ".envrc = user")
+	p.write(p.mirror, ".envrc", "agent")
+	p.once(autosync.Options{Deletes: true, Final: true})
+	held, err := autosync.ReadHeld(p.m.Session.Dir())
+	p.must(err)
+	_, c, err := autosync.ApplyHeld(t.Context(), p.state(), p.m.Session, nil)
+	p.must(err)
+	if len(c.ToProject) != 1 {
+		t.Fatalf("%+v", c)
+	}
+	p.must(autosync.WriteHeld(p.m.Session.Dir(), held))
+	session, c, err := autosync.ApplyHeld(t.Context(), p.state(), p.m.Session, nil)
+	p.must(err)
+	p.is("failed", notePaths(c.Failed), "")
+	if left, err := autosync.ReadHeld(p.m.Session.Dir()); err != nil || len(left) > 0 || session != "" {
+		t.Errorf("still held: %+v, %v; session %q", left, err, session)
+	}
+	p.must(autosync.WriteHeld(p.m.Session.Dir(), held))
+	p.write(p.project, ".envrc", "later")
+	_, c, err = autosync.ApplyHeld(t.Context(), p.state(), p.m.Session, nil)
+	p.must(err)
+	p.is("failed", notePaths(c.Failed), ".envrc")
+}

@@ -52,16 +52,27 @@ func guardRules(g *dotfiles.Guard) []dotfiles.Rule {
 }
 
 // Abandon ends a session whose launch died and brings nothing home: calls that were cut short in the project are
-// settled, then the mirror goes with all that is in it. Versions that were kept stay. The caller has the session's lock,
-// which is given up with the mirror.
+// settled, what may never cross is set aside as at any end, then the mirror goes with all that is in it. Versions that
+// were kept stay. What can't be settled or set aside keeps the mirror. The caller has the session's lock, which is given
+// up with the mirror.
 func Abandon(m *mirror.Mirror, opts Options) (Result, error) {
 	l := &launch{opts: opts, project: m.Session.Project, session: m.Session, mirror: m}
 	var err error
-	if l.res.Changes, err = autosync.Settle(m, l.syncOptions()); err != nil {
+	l.res.Changes, err = autosync.Settle(m, l.syncOptions())
+	if err = errors.Join(err, l.res.Changes.Err()); err == nil {
+		err = l.keepBarred()
+	}
+	if err != nil {
 		return l.result(ownFailure), errors.Join(fmt.Errorf("nothing was removed: %w", err), m.Close(), m.Session.Unlock())
 	}
 	err = errors.Join(takeOverlaysOut(context.Background(), m), l.cleanUp())
 	return l.result(0), err
+}
+
+func (l *launch) keepBarred() error {
+	barred, err := autosync.KeepBarred(context.Background(), l.mirror)
+	l.res.Changes.Orphans, l.res.Changes.Refused = barred.Orphans, barred.Refused
+	return errors.Join(err, barred.Err())
 }
 
 // FinishRemoval ends a session whose mirror was being removed, or was never complete: all is synced, or there never was

@@ -72,7 +72,8 @@ func (l *launch) sleepNamespace() error {
 
 func (r *namespaceRuntime) open(ctx context.Context, on ground) (place, error) {
 	r.shown = filepath.Join(on.session, shownName)
-	if err := os.Mkdir(r.shown, 0o700); err != nil {
+	// What a launch that was killed left there is copies of the project's, and bound nowhere any more.
+	if err := errors.Join(os.RemoveAll(r.shown), os.Mkdir(r.shown, 0o700)); err != nil {
 		return place{}, err
 	}
 	if err := errors.Join(r.l.knowPlace(on.project), makePlaces(r.mirror, on.binds)); err != nil {

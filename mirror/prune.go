@@ -189,7 +189,8 @@ func (s *Session) prune(opts PruneOptions) (gone bool, err error) {
 	return true, nil
 }
 
-// size is how many bytes the session keeps, in its folder and in stores elsewhere.
+// size is how many bytes of the disk the session keeps, in its folder and in stores elsewhere: of a file with holes what
+// is in it.
 func (s *Session) size(ctx context.Context) (int64, error) {
 	var sum int64
 	dirs := []string{s.dir}
@@ -202,7 +203,7 @@ func (s *Session) size(ctx context.Context) (int64, error) {
 		err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 			if err == nil && d.Type().IsRegular() {
 				if info, err := d.Info(); err == nil {
-					sum += info.Size()
+					sum += min(info.Size(), onDisk(info))
 				}
 			}
 			return ctx.Err() // what can't be looked at is not counted

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/alca-mount/alca-mount/safety"
 )
 
 func endSession(t *testing.T, state *StateDir, project string, ago time.Duration, bytes int, change func(*Session)) *Session {
@@ -63,6 +65,39 @@ func TestPruneTakesTheOldAndThenTheOldestOfTooMuch(t *testing.T) {
 	}
 	if _, err := os.Lstat(old.Dir()); err == nil {
 		t.Error("the old one is still there")
+	}
+}
+
+// A file with holes takes what is in it: else one of them would drive out all that other sessions keep.
+func TestPruneCountsWhatTheDiskHolds(t *testing.T) {
+	project := filepath.Join(t.TempDir(), "p")
+	state := NewStateDir(filepath.Join(t.TempDir(), "state"))
+	s := endSession(t, state, project, time.Hour, 1, nil)
+	if err := os.Truncate(filepath.Join(s.Dir(), "kept"), 3<<30); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Lstat(filepath.Join(s.Dir(), "kept"))
+	if err != nil || onDisk(info) > 1<<20 {
+		t.Skipf("no holes here: %v", err)
+	}
+	if got := pruned(t, state, PruneOptions{After: time.Hour * 24, Size: PruneSize}); len(got) > 0 {
+		t.Errorf("pruned %q", got)
+	}
+}
+
+// Killed before its record had its name: nothing was in it, and nobody can do anything about it.
+func TestSessionWithoutARecordYetIsNotDamaged(t *testing.T) {
+	project := filepath.Join(t.TempDir(), "p")
+	state := NewStateDir(filepath.Join(t.TempDir(), "state"))
+	s := endSession(t, state, project, time.Hour, 1, nil)
+	if err := os.Remove(filepath.Join(s.Dir(), "kept")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(s.recordPath(), filepath.Join(s.Dir(), safety.TempPrefix+"X")); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := state.List(""); err != nil || len(all) > 0 {
+		t.Errorf("listed: %+v, %v", all, err)
 	}
 }
 

@@ -296,8 +296,8 @@ func openFolder(dir string) *Session {
 func holdsNothing(dir string) bool {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		// A record is written to a temporary name first: "session.json" with something before or behind.
-		if e.Name() != lockName && !strings.Contains(e.Name(), recordName) {
+		// A record is written to a temporary name first, and an unsettled one has "session.json" with something behind.
+		if e.Name() != lockName && !strings.HasPrefix(e.Name(), safety.TempPrefix) && !strings.Contains(e.Name(), recordName) {
 			return false
 		}
 	}

@@ -38,6 +38,14 @@ func ownerOf(info os.FileInfo) int {
 	return -1
 }
 
+// onDisk is how many bytes of the disk a file takes.
+func onDisk(info os.FileInfo) int64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Blocks * 512
+	}
+	return info.Size()
+}
+
 // checkOwned refuses a state directory of another user: its owner could put sessions there.
 func checkOwned(dir string) error {
 	info, err := os.Lstat(dir)

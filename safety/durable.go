@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 )
 
+// TempPrefix begins the names of the temporary files that these functions write first, and that a kill leaves.
+const TempPrefix = ".tmp-"
+
 // WriteFileDurably replaces path with data: temporary file, fsync, rename, fsync of the directory.
 // A crash leaves the old or the new content; an error before the rename leaves the old.
 func WriteFileDurably(path string, data []byte, mode uint32) error {
@@ -38,7 +41,7 @@ func (s *sys) writeDurably(path string, mode uint32, write func(io.Writer) error
 		return err
 	}
 	defer closeFD(dirfd)
-	temp := ".tmp-" + rand.Text()
+	temp := TempPrefix + rand.Text()
 	if err := s.writeTemp(dirfd, temp, mode, write); err != nil {
 		s.unlink(OpTempDrop, dirfd, temp)
 		return err

@@ -150,12 +150,19 @@ func whySpare(s *mirror.Session) string {
 	return ""
 }
 
-// pruneAfterRun prunes for a moment. What goes wrong with it is no matter of the run's, and the next one tries again.
-func (a *app) pruneAfterRun(ctx context.Context, state *mirror.StateDir, conf *config.Merged) {
+// pruneAfterRun prunes for a moment what ended before began: not what the user was just told how to undo, however much
+// that keeps. What goes wrong with it is no matter of the run's, and the next one tries again.
+func (a *app) pruneAfterRun(ctx context.Context, state *mirror.StateDir, conf *config.Merged, began time.Time) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pruneAtEnd)
 	defer cancel()
 	after, size := keepLimits(conf)
-	gone, err := state.Prune(ctx, mirror.PruneOptions{After: after, Size: size, Spare: whySpare})
+	spare := func(s *mirror.Session) string {
+		if !s.Ended.Before(began) {
+			return "it has just ended"
+		}
+		return whySpare(s)
+	}
+	gone, err := state.Prune(ctx, mirror.PruneOptions{After: after, Size: size, Spare: spare})
 	if len(gone) > 0 {
 		tellPruned(a.out(), gone, false)
 	}

@@ -225,7 +225,9 @@ func (a *app) conclude(ctx context.Context, flags *recoverFlags, m *mirror.Mirro
 	holds := changesJSON(res.Changes)
 	row.Holds = &holds
 	end := endOf(res, time.Since(began))
-	end.syncOff = flags.discard
+	if flags.discard {
+		end.unsent = "discarded"
+	}
 	if state, serr := mirror.DefaultStateDir(); serr == nil && flags.apply {
 		end.listAll = storeChanges(state, res)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -46,6 +47,7 @@ func (a *app) rm(ctx context.Context, spec string, force bool) error {
 		return err
 	}
 	defer s.Unlock()
+	began := time.Now()
 	if s.OnlyKeeps() {
 		return a.rmKept(ctx, state, s, force)
 	}
@@ -68,7 +70,7 @@ func (a *app) rm(ctx context.Context, spec string, force bool) error {
 	}
 	a.out().say("removed the mirror of session %s; what it keeps stays until prune takes it: alca-mount undo %[1]s takes its changes back, alca-mount rm %[1]s --force removes that, too", s.ID)
 	if conf, err := a.loadConfig(s.Project); err == nil {
-		a.pruneAfterRun(ctx, state, conf) // a pipeline may never come to the end of a run
+		a.pruneAfterRun(ctx, state, conf, began) // a pipeline may never come to the end of a run
 	}
 	return nil
 }

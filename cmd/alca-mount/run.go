@@ -103,11 +103,13 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 	events.end(res)
 	if signals.started.Load() || res.Mirror != "" {
 		end := endOf(res, time.Since(began))
-		end.syncOff = opts.Sync == launcher.SyncOff && !flags.broughtArtifacts(res)
+		if opts.Sync == launcher.SyncOff && !flags.broughtArtifacts(res) {
+			end.unsent = "--sync off"
+		}
 		end.listAll = storeChanges(opts.State, res)
 		tellEnd(o, end)
 		tellMounts(o, res)
-		a.pruneAfterRun(ctx, opts.State, flags.config)
+		a.pruneAfterRun(ctx, opts.State, flags.config, began)
 	}
 	if eerr := events.Close(); eerr != nil {
 		o.warn("--events %s: %v; later events are missing there", show(flags.events), bareErr(eerr))

@@ -30,7 +30,7 @@ type ending struct {
 	left    int
 	took    time.Duration
 	dryRun  bool
-	syncOff bool   // nothing was to come home
+	unsent  string // why nothing was to come home; "" where it was
 	listAll string // the command that lists what the end lines leave out; "" where none can: they name all
 }
 
@@ -138,8 +138,8 @@ func endLine(e ending) string {
 	switch {
 	case e.dryRun:
 		did = "would bring home"
-	case e.syncOff:
-		return strings.Join([]string{"nothing brought home (--sync off)", "session " + e.session, humanTime(e.took)}, " · ")
+	case e.unsent != "":
+		return strings.Join([]string{"nothing brought home (" + e.unsent + ")", "session " + e.session, humanTime(e.took)}, " · ")
 	}
 	parts := []string{fmt.Sprintf("%s: %d changed, %d deleted", did, len(c.ToProject), len(c.Deleted))}
 	if n := len(c.ToMirror); n > 0 && e.mirror != "" { // else it went with the mirror

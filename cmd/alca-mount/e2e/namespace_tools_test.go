@@ -93,6 +93,18 @@ func TestNamespaceHidesWhatIsAskedFor(t *testing.T) {
 	w.expect(125, "--isolation", "namespace", "--hide", filepath.Join(w.home, "absent"), "--", "true")
 }
 
+// The folder in which read-only versions go to a namespace is left by a kill; a kept session goes on all the same.
+func TestNamespaceAfterOneThatWasKilled(t *testing.T) {
+	w := confined(t, "a=1", "ro=1", ".agentreadonly=ro")
+	w.create("--name", "kept")
+	shown := filepath.Join(w.onlySession().Folder, "ro")
+	plant(t, shown, "left=over")
+	w.expect(0, "-q", "--name", "kept", "--isolation", "namespace", "--", "grep", "-q", "1", "ro")
+	if _, err := os.Lstat(shown); err == nil {
+		t.Error("it is left")
+	}
+}
+
 func TestNamespaceConfinesWrites(t *testing.T) {
 	w := confined(t, "a=1")
 	must(t, os.Mkdir(filepath.Join(w.home, ".claude"), 0o755))
