@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -110,6 +111,7 @@ func tellPaths(o *output, what string, paths []safety.RelPath) {
 }
 
 // relPaths reads paths relative to the project, for a command; absolute ones may lie in the project or in the mirror.
+// One that names nothing is a slip, not an empty choice.
 func relPaths(command string, s *mirror.Session, paths []string) ([]safety.RelPath, error) {
 	var out []safety.RelPath
 	for _, p := range paths {
@@ -122,6 +124,13 @@ func relPaths(command string, s *mirror.Session, paths []string) ([]safety.RelPa
 			return nil, fmt.Errorf("%s %s: expected a path relative to the project %s: %w", command, show(p), show(s.Project), err)
 		}
 		out = append(out, parsed)
+	}
+	unknown, err := autosync.NamesNothing(s, out)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", command, s.ID, err)
+	}
+	if len(unknown) > 0 {
+		return nil, fmt.Errorf("%s %s: nothing of that name in the project, the mirror, or what session %s changed", command, strings.Join(pathItems(unknown), ", "), s.ID)
 	}
 	return out, nil
 }
