@@ -109,7 +109,9 @@ func (s *Syncer) retry(notes []PathNote, waits map[safety.RelPath]waiting, most 
 		if !ok {
 			w = waiting{path: n.Path, first: now, since: now}
 		}
-		s.queue.back(w, now.Add(min(retryDelay<<min(w.tries, 20), most)))
+		delay := min(retryDelay<<min(w.tries, 20), most)
+		w.tries++
+		s.queue.back(w, now.Add(delay))
 	}
 }
 

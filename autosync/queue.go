@@ -23,7 +23,7 @@ type waiting struct {
 	since   time.Time // of the last hint
 	due     time.Time
 	scanned bool // a scan found it: no hint says how it changed
-	tries   int  // how often it was put back
+	tries   int  // how often it could not be carried
 	at      int  // its place in the heap
 }
 
@@ -80,7 +80,7 @@ func (q *queue) back(w waiting, due time.Time) {
 		}
 		return
 	}
-	w.due, w.tries = due, w.tries+1
+	w.due = due
 	q.byPath[w.path] = &w
 	heap.Push(&q.order, &w)
 }

@@ -101,15 +101,15 @@ func TestQueueScanBeginsNoWaitAnew(t *testing.T) {
 	}
 }
 
-func TestQueueBackCountsTriesAndYieldsToNewerHints(t *testing.T) {
+func TestQueueBackKeepsTheFirstHintAndYieldsToNewerOnes(t *testing.T) {
 	q := newQueue()
 	q.hint("a", at(0), 0, false)
-	for want := range 3 {
-		w := q.take(at(want), 1)[0]
-		if w.tries != want || w.since != at(0) {
-			t.Errorf("%+v, want %d tries", w, want)
+	for now := range 3 {
+		w := q.take(at(now), 1)[0]
+		if w.tries != 0 || w.since != at(0) {
+			t.Errorf("%+v, want no tries", w)
 		}
-		q.back(w, at(want+1))
+		q.back(w, at(now+1))
 	}
 	w := q.take(at(9), 1)[0]
 	q.hint("a", at(10), 0, false)
@@ -159,7 +159,7 @@ func TestQueueLikeAMap(t *testing.T) {
 		case 2:
 			q.back(waiting{path: p, first: at(now - 1), since: at(now - 1)}, at(now).Add(delay))
 			if !there {
-				model[p] = waiting{path: p, first: at(now - 1), since: at(now - 1), due: at(now).Add(delay), tries: 1}
+				model[p] = waiting{path: p, first: at(now - 1), since: at(now - 1), due: at(now).Add(delay)}
 			} else if at(now - 1).Before(w.first) {
 				w.first = at(now - 1)
 				model[p] = w
@@ -182,5 +182,21 @@ func TestQueueLikeAMap(t *testing.T) {
 		if due, has := q.next(); due != earliest || has != ok {
 			t.Fatalf("next: %v %v, want %v %v", due, has, earliest, ok)
 		}
+	}
+}
+
+// What waits for its writer, say, was not tried: when it then fails once, it is tried again as soon as any other.
+func TestOnlyFailuresMakeTheNextTryWaitLonger(t *testing.T) {
+	s, now := &Syncer{queue: newQueue()}, time.Now()
+	s.queue.hint("a", now, 0, false)
+	for range 12 {
+		s.queue.back(s.queue.take(now, 1)[0], now)
+	}
+	for failed := range 3 {
+		w := s.queue.take(now.Add(time.Hour), 1)[0]
+		if w.tries != failed {
+			t.Errorf("%d tries, want %d", w.tries, failed)
+		}
+		s.retry([]PathNote{{Path: "a"}}, map[safety.RelPath]waiting{"a": w}, time.Minute)
 	}
 }
