@@ -102,8 +102,9 @@ func (a *app) tellSetAside(r launcher.Removal) {
 			a.tellItems(noteItems(of.list), "-v lists them")
 		}
 	}
-	if r.Lost != nil {
-		o.warn("what the mirror held at hidden paths could not be kept: %s", oneLine(r.Lost.Error()))
+	if r.Whole != "" {
+		o.warn("what may never cross could not be told from the rest: %s", oneLine(r.Why.Error()))
+		o.warn("so the mirror is kept as it was, until prune takes it: %s", show(r.Whole))
 	}
 }
 
@@ -123,16 +124,16 @@ func (a *app) tellItems(items []string, more string) {
 func (a *app) refuseUnsynced(ctx context.Context, s *mirror.Session) error {
 	m, err := attach(ctx, s, nil)
 	if err != nil {
-		return fmt.Errorf("%w; what it holds can't be compared with the project: --force removes it all the same", err)
+		return fmt.Errorf("%w; what it holds can't be compared with the project: --force takes it out of the way all the same", err)
 	}
 	defer m.Close()
 	c, err := a.once(ctx, m, autosync.Options{OnlyToProject: true, DryRun: true})
 	if err != nil {
-		return fmt.Errorf("rm %s: %w; --force removes it all the same", s.ID, err)
+		return fmt.Errorf("rm %s: %w; --force takes it out of the way all the same", s.ID, err)
 	}
 	tellPaths(a.out(), "deletions that were not carried to the project", c.PendingDelete)
 	if c.Halted != "" {
-		return fmt.Errorf("rm %s: %s; --force removes it all the same", s.ID, oneLine(c.Halted))
+		return fmt.Errorf("rm %s: %s; --force takes it out of the way all the same", s.ID, oneLine(c.Halted))
 	}
 	lost := unsynced(c)
 	if len(lost) == 0 {
