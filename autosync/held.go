@@ -98,6 +98,16 @@ func (h HeldChange) isIn(list []HeldChange) bool {
 	return slices.ContainsFunc(list, func(now HeldChange) bool { return now.Path == h.Path })
 }
 
+// earlierHeld is what waits in the session from before.
+func (e *engine) earlierHeld() ([]HeldChange, error) {
+	if before := e.m.Project.Before(); before != nil {
+		if err := before(safety.OpFileOpen, heldName); err != nil {
+			return nil, fmt.Errorf("read what is held: %w", err)
+		}
+	}
+	return ReadHeld(e.m.Session.Dir())
+}
+
 // holdAside moves the held versions out of the mirror. The list is written before as well: a kill in between must not
 // leave versions of which nothing tells.
 func (e *engine) holdAside() {
@@ -109,7 +119,7 @@ func (e *engine) holdAside() {
 		lk := e.view.lookOf(n.Path)
 		list[i] = HeldChange{Path: n.Path, Hold: n.Hold, Why: n.Why, Version: lk.mirrored, Base: lk.base}
 	}
-	earlier, err := ReadHeld(e.m.Session.Dir())
+	earlier, err := e.earlierHeld()
 	earlier = slices.DeleteFunc(earlier, func(h HeldChange) bool { return h.isIn(list) })
 	if err == nil {
 		err = WriteHeld(e.m.Session.Dir(), append(earlier, list...))

@@ -32,6 +32,9 @@ func whole(data []byte) func(io.Writer) error {
 }
 
 func (s *sys) writeDurably(path string, mode uint32, write func(io.Writer) error) error {
+	if err := s.may(OpRootOpen, path); err != nil {
+		return err
+	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if err != nil {
 		return err

@@ -55,6 +55,9 @@ func openRoot(dir string, s sys) (*Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open root %q: %w", dir, err)
 	}
+	if err := s.may(OpRootOpen, abs); err != nil {
+		return nil, fmt.Errorf("open root %q: %w", dir, err)
+	}
 	real, err := filepath.EvalSymlinks(abs)
 	if err != nil {
 		return nil, fmt.Errorf("open root %q: %w", dir, err)

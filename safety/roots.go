@@ -82,17 +82,18 @@ func forbidden(project, mirror, home string, holds func(dir, path string) bool) 
 func Inside(dir, path string) bool { return holds(dir, path) }
 
 // holds compares the directories themselves besides their names: a bind mount, or a file system that folds case, gives
-// one directory two real paths.
+// one directory two real paths. What can't be compared counts as held.
 func holds(dir, path string) bool {
 	if path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator)) {
 		return true
 	}
 	want, err := os.Stat(dir)
 	if err != nil {
-		return false
+		return !errors.Is(err, os.ErrNotExist)
 	}
 	for p := path; ; p = filepath.Dir(p) {
-		if info, err := os.Stat(p); err == nil && os.SameFile(info, want) {
+		info, err := os.Stat(p)
+		if err != nil && !errors.Is(err, os.ErrNotExist) || err == nil && os.SameFile(info, want) {
 			return true
 		}
 		if p == filepath.Dir(p) {
