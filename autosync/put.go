@@ -196,7 +196,7 @@ func (e *engine) identify(ctx context.Context, p *pending, src *safety.Source) (
 		return nil
 	}
 	if p.hashed, err = mirror.HashSource(ctx, src); err != nil {
-		return fmt.Errorf("hash %s: %w", p.path, err)
+		return err // it names the call and the path
 	}
 	return nil
 }

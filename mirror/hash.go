@@ -18,7 +18,7 @@ func Hash(ctx context.Context, root *safety.Root, p safety.RelPath) (Content, sa
 	for range hashTries {
 		content, info, same, err := hashOnce(ctx, root, p)
 		if err != nil {
-			return Content{}, safety.Info{}, fmt.Errorf("hash %s: %w", p, err)
+			return Content{}, safety.Info{}, err // it names the call and the path
 		}
 		if same {
 			return content, info, nil

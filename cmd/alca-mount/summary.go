@@ -51,6 +51,7 @@ type endBlock struct {
 	urgent bool // also under -q
 	head   string
 	items  []string
+	brief  []string // in the place of items, unless all are to be told; nil: there is no briefer way
 }
 
 // endBlocks words an ending. It has no part in what happened: values in, words out.
@@ -77,6 +78,9 @@ func endBlocks(e ending) []endBlock {
 	list("conflicts: %d; the mirror's version is in the project, the other one is kept:", c.Conflicts)
 	list("refused: %d; the agent may not change these:", c.Refused)
 	list("held for your word: %d:", c.Held)
+	if len(c.Held) > 0 {
+		out[len(out)-1].brief = heldBrief(c.Held)
+	}
 	if slices.ContainsFunc(c.Held, func(n autosync.PathNote) bool { return n.Hold != "" }) {
 		out = append(out, endBlock{urgent: true, head: fmt.Sprintf("to let it pass: alca-mount apply %s [PATH…]", e.session)})
 	}
@@ -211,14 +215,17 @@ func tellEnd(o *output, e ending) {
 		default:
 			continue
 		}
-		items := b.items
+		items, all := b.items, len(b.items)
+		if b.brief != nil && !o.verbose && e.listAll != "" {
+			items, all = append(b.brief, "each of them: "+e.listAll), len(b.brief)+1
+		}
 		if len(items) > maxListed && !o.verbose && e.listAll != "" {
 			items = items[:maxListed]
 		}
 		for _, item := range items {
 			o.item(item)
 		}
-		if more := len(b.items) - len(items); more > 0 {
+		if more := all - len(items); more > 0 {
 			o.item(fmt.Sprintf("… and %d more: %s", more, e.listAll))
 		}
 	}

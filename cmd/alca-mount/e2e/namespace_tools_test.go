@@ -105,6 +105,14 @@ func TestNamespaceAfterOneThatWasKilled(t *testing.T) {
 	}
 }
 
+func TestNamespaceSaysOnceWhatCannotBeRun(t *testing.T) {
+	w := confined(t, "a=1")
+	r := w.expect(126, "-q", "--isolation", "namespace", "--", "/etc/passwd")
+	if strings.Count(r.stderr, "not executable") != 1 || !strings.Contains(r.stderr, "/etc/passwd") {
+		t.Error(r)
+	}
+}
+
 func TestNamespaceConfinesWrites(t *testing.T) {
 	w := confined(t, "a=1")
 	must(t, os.Mkdir(filepath.Join(w.home, ".claude"), 0o755))

@@ -148,10 +148,19 @@ func (n *Namespace) Start(spec plain.Spec, streams [3]*os.File) error {
 	case m.Kind == "notfound":
 		return fmt.Errorf("run %s: %w", spec.Argv[0], plain.ErrNotFound)
 	case m.Kind == "notexecutable":
-		return fmt.Errorf("run %w: %w", err, plain.ErrNotExecutable)
+		return &toldError{"run " + err.Error(), plain.ErrNotExecutable}
 	}
 	return fmt.Errorf("run %s: %w", spec.Argv[0], err)
 }
+
+// toldError is an error of the namespace's first process, which says in its text what it is.
+type toldError struct {
+	text string
+	is   error
+}
+
+func (e *toldError) Error() string { return e.text }
+func (e *toldError) Unwrap() error { return e.is }
 
 // Changes is for plain.RunJob.
 func (n *Namespace) Changes() <-chan plain.Change { return n.changes }

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/safety"
+)
+
+// A mass deletion is told by where it was, not by twenty of a thousand files; with -v, and where no command lists them, by
+// all of them.
+func TestMassDeletionIsToldByDirectories(t *testing.T) {
+	held := []autosync.PathNote{{Path: ".envrc", Hold: autosync.HoldGuarded, Why: "a tool may execute it"}, {Path: "d", Hold: autosync.HoldBlocked, Why: "something below it stays"}}
+	for i := range 60 {
+		held = append(held, autosync.PathNote{Path: safety.RelPath(fmt.Sprintf("d/%02d", i)), Hold: autosync.HoldMassDelete, Why: "one of many"})
+	}
+	held = append(held, autosync.PathNote{Path: "e", Hold: autosync.HoldBlocked, Why: "another"}, autosync.PathNote{Path: "z", Hold: autosync.HoldMassDelete, Why: "one of many"})
+	e := ending{session: "s1", listAll: "list it", changes: autosync.Changes{Held: held}}
+	want := `alca-mount: held for your word: 64:
+    .envrc  a tool may execute it
+    d/  60 deletions of more than half of all files; --allow-mass-delete lets that pass
+    e  another
+    ./  1 deletion of more than half of all files; --allow-mass-delete lets that pass
+    each of them: list it
+alca-mount: to let it pass: alca-mount apply s1 [PATH…]
+`
+	if diff := cmp.Diff(want, told(e, true, false)); diff != "" {
+		t.Error(diff)
+	}
+	if all := told(e, true, true); strings.Count(all, "one of many") != 61 {
+		t.Errorf("with -v: %s", all)
+	}
+	e.listAll = ""
+	if all := told(e, true, false); strings.Count(all, "one of many") != 61 {
+		t.Errorf("without a command that lists them: %s", all)
+	}
+}
