@@ -267,8 +267,8 @@ func TestRmRefusesForWorkThatMayComeHome(t *testing.T) {
 	if lost := unsynced(autosync.Changes{PendingDelete: []safety.RelPath{"d"}, ToMirror: []safety.RelPath{"m"}}); len(lost) != 0 {
 		t.Errorf("pending deletes block: %v", lost)
 	}
-	got := unsynced(autosync.Changes{ToProject: []safety.RelPath{"a"}, Conflicts: manyNotes(1), Held: manyNotes(1), Failed: manyNotes(1), Refused: manyNotes(1), Orphans: manyNotes(1)})
-	if !slices.Equal(got, []string{"a", "f00", "f00", "f00"}) {
+	got := unsynced(autosync.Changes{ToProject: []safety.RelPath{"a", "b"}, Conflicts: append(manyNotes(1), autosync.PathNote{Path: "b"}), Held: manyNotes(1), Failed: manyNotes(1), Refused: manyNotes(1), Orphans: manyNotes(1)})
+	if !slices.Equal(got, []string{"a", "f00", "b", "f00", "f00"}) {
 		t.Errorf("got %v", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/launcher"
 	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/safety"
 )
 
 func (a *app) rmCommand() *cobra.Command {
@@ -148,8 +150,13 @@ func (a *app) refuseUnsynced(ctx context.Context, s *mirror.Session) error {
 }
 
 // unsynced lists what only the mirror has and may cross, or waits: edits and new files, conflicts, what is held or failed.
+// A conflict is an edit, too, and told once.
 func unsynced(c autosync.Changes) []string {
-	out := pathItems(c.ToProject)
+	conflicts := map[safety.RelPath]bool{}
+	for _, n := range c.Conflicts {
+		conflicts[n.Path] = true
+	}
+	out := pathItems(slices.DeleteFunc(slices.Clone(c.ToProject), func(p safety.RelPath) bool { return conflicts[p] }))
 	for _, notes := range [][]autosync.PathNote{c.Conflicts, c.Held, c.Failed} {
 		out = append(out, noteItems(notes)...)
 	}
