@@ -92,7 +92,7 @@ func (a *app) discard(ctx context.Context, s *mirror.Session, only []safety.RelP
 		if aerr := a.answer(jsonDiscarded{notes(discarded), changesJSON(changes)}); err == nil {
 			err = aerr
 		}
-	} else {
+	} else if err == nil || len(discarded) > 0 {
 		a.tellDiscarded(s, discarded, changes)
 	}
 	if err == nil && len(changes.Failed) > 0 {

@@ -117,6 +117,9 @@ func (a *app) takeSession(ctx context.Context, spec string) (*mirror.Session, er
 
 // attachSettled is attach under the configuration of now, too, with the guard that it says.
 func (a *app) attachSettled(ctx context.Context, s *mirror.Session) (*mirror.Mirror, *dotfiles.Guard, error) {
+	if err := lacksProject(s); err != nil {
+		return nil, nil, err
+	}
 	tellInterrupted(a.out(), s)
 	conf, err := a.loadConfig(s.Project)
 	if err != nil {
@@ -153,8 +156,19 @@ func (a *app) endContainers(ctx context.Context, s *mirror.Session) error {
 // attach opens a session's mirror; without a policy, under the stricter of the rules that it was made with and of the
 // rule files of now.
 func attach(ctx context.Context, s *mirror.Session, policy *dotfiles.Policy) (*mirror.Mirror, error) {
+	if err := lacksProject(s); err != nil {
+		return nil, err
+	}
 	if _, err := os.Lstat(s.Mirror); err != nil {
 		return nil, fmt.Errorf("session %s: its mirror %s: %w", s.ID, show(s.Mirror), bareErr(err))
 	}
 	return mirror.Attach(ctx, s.Project, s.Mirror, mirror.Options{Agent: s.Agent, Session: s, Policy: policy})
+}
+
+// lacksProject is an error while the session's project is not where it was: nothing can be held against it.
+func lacksProject(s *mirror.Session) error {
+	if _, err := os.Lstat(s.Project); err != nil {
+		return fmt.Errorf("session %s: its project %s: %w; the session goes on when it is there again", s.ID, show(s.Project), bareErr(err))
+	}
+	return nil
 }

@@ -35,6 +35,9 @@ type ending struct {
 }
 
 func endOf(r launcher.Result, took time.Duration) ending {
+	if lacks(r.Store, "") { // the state directory was removed under our hands
+		r.Store = ""
+	}
 	return ending{
 		session: r.Session, changes: r.Changes, store: r.Store, mirror: r.Mirror, whyKept: r.WhyKept,
 		strange: r.Mirror != "" && lacks(r.Mirror, safety.MarkerName), left: r.Left, took: took,

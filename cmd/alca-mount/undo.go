@@ -69,7 +69,7 @@ func (a *app) undo(ctx context.Context, flags *undoFlags, spec string, paths []s
 		if aerr := a.answer(undoneJSON(u)); err == nil {
 			err = aerr
 		}
-	} else {
+	} else if err == nil || u.Session != "" {
 		tellUndo(a.out(), s, u, flags, time.Since(began))
 	}
 	if err == nil && len(u.Left)+len(u.Failed) > 0 {

@@ -45,6 +45,9 @@ func TestMirrorThatVanishesDeletesNothing(t *testing.T) {
 				return // looks like rm -rf *: what is deleted then is kept, see TestAttacks
 			}
 			w.same("project", before, w.project)
+			if strings.Contains(r.stderr, "versions are kept in") && v.name == "the whole session's folder removed" {
+				t.Errorf("it tells of what is gone: %v", r)
+			}
 			if r.code == 0 {
 				t.Errorf("the last sync could not be done, and the exit code hides it: %v", r)
 			}
