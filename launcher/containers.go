@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ func EndContainers(ctx context.Context, state *mirror.StateDir, s *mirror.Sessio
 	if err != nil {
 		return 0, fmt.Errorf("session %s: its container can't be looked for: %w", s.ID, err)
 	}
-	n, err := endContainers(ctx, engine, state, s.ID)
+	n, err := endContainers(ctx, engine, state, cmp.Or(s.MountOf, s.ID))
 	return n, errors.Join(err, engine.Close())
 }
 
@@ -68,10 +69,10 @@ func endContainers(ctx context.Context, engine *container.Engine, state *mirror.
 	return len(found), errors.Join(errs...)
 }
 
-// EndDeadContainers ends the containers of all sessions whose process died, and names the sessions. A session that ended
-// well has none: its containers are looked for only where the record says that it did not end.
-func EndDeadContainers(ctx context.Context, state *mirror.StateDir) ([]string, error) {
-	sessions, err := state.List("")
+// EndDeadContainers ends the containers of the sessions of a project ("": of all) whose process died, and names the
+// sessions. A session that ended well has none: its containers are looked for only where the record says that it did not end.
+func EndDeadContainers(ctx context.Context, state *mirror.StateDir, project string) ([]string, error) {
+	sessions, err := state.List(project)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func EndDeadContainers(ctx context.Context, state *mirror.StateDir) ([]string, e
 			err = errors.Join(err, s.Unlock())
 		}
 		if n > 0 {
-			ended = append(ended, s.ID)
+			ended = append(ended, cmp.Or(s.MountOf, s.ID))
 		}
 		errs = append(errs, err)
 	}

@@ -188,6 +188,18 @@ func (r *containerRuntime) findable() error {
 	return r.l.session.Update(func(s *mirror.Record) { s.Engine = host })
 }
 
+// leave gives the engine back as soon as what ran is removed.
+func (r *containerRuntime) leave(removed func() error) {
+	if removed == nil {
+		return
+	}
+	r.removed = removed
+	go func() {
+		_ = removed() // told by gone
+		_ = r.giveBack()
+	}()
+}
+
 // gone waits until the container that ran is removed. It is known to have ended.
 func (r *containerRuntime) gone() error {
 	if r == nil || r.removed == nil {

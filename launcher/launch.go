@@ -82,9 +82,10 @@ type launch struct {
 	docked    *containerRuntime // of a container launch, from before the build
 	mounts    []*mounted
 	notes     []string
-	succeeded bool // CMD did
-	mayRun    bool // it is not known whether CMD has ended
-	left      bool // its container has ended, and could not be removed
+	ended     []string // sessions of the project whose containers outlived their process, where CMD runs in none
+	undead    bool     // there may be more of them
+	succeeded bool     // CMD did
+	mayRun    bool     // it is not known whether CMD has ended
 }
 
 // prepare checks all that can be checked before anything is made.
@@ -379,6 +380,9 @@ func (l *launch) announce() {
 		start.Profile = l.docked.profile
 	}
 	l.warm.tell(&start)
+	if l.docked == nil { // else they are the place's
+		start.Warnings = append(append(start.Warnings, toldEnded(l.ended)...), l.notes...)
+	}
 	start.Warnings = append(start.Warnings, l.overlayNotes()...)
 	for _, w := range l.policy.Warnings() {
 		start.Warnings = append(start.Warnings, fmt.Sprintf("%s:%d: %s", w.Source, w.Line, w.Text))
@@ -410,7 +414,7 @@ func (l *launch) event(t autosync.EventType, reason string) {
 
 // end syncs for the last time and cleans up. An error is a sync or clean-up that did not come to its end.
 func (l *launch) end() error {
-	syncErr := errors.Join(l.lastSync(), l.containerGone())
+	syncErr := l.lastSync()
 	l.res.Changes = l.warm.with(l.res.Changes)
 	if l.opts.AfterSync != nil {
 		l.opts.AfterSync(l.res.Changes)
@@ -423,15 +427,6 @@ func (l *launch) end() error {
 		return errors.Join(syncErr, l.keep())
 	}
 	return errors.Join(syncErr, l.cleanUp())
-}
-
-// containerGone waits for the removal of the container, whose record must not be closed before.
-func (l *launch) containerGone() error {
-	if err := l.docked.gone(); err != nil {
-		l.left = true
-		return err
-	}
-	return nil
 }
 
 func (l *launch) lastSync() error {
@@ -482,8 +477,6 @@ func (l *launch) whyKeep(syncErr error) string {
 		return l.res.Changes.Halted
 	case l.mayRun:
 		return "its container may still be running"
-	case l.left:
-		return "its container could not be removed"
 	case syncErr != nil:
 		return "not all changes could be synced"
 	case l.waiting:
@@ -498,9 +491,13 @@ func (l *launch) stands() bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// close ends a session whose mirror is gone.
+// close ends a session whose mirror is gone, and its container: where that could not be removed, though it has ended, the
+// session's record leads to it, as after a crash.
 func (l *launch) close() error {
-	closeErr := l.mirror.Close()
+	goneErr, closeErr := l.docked.gone(), l.mirror.Close()
+	if goneErr != nil {
+		return errors.Join(goneErr, closeErr, l.session.BeginRemoval(), l.session.Unlock())
+	}
 	if l.res.Changes.Untouched() && !l.session.KeepsVersions() {
 		return errors.Join(closeErr, l.session.Remove(), l.session.Unlock())
 	}
@@ -513,11 +510,12 @@ const WhyNotRemoved = "it could not be removed"
 
 // keep leaves mirror and session for later commands.
 func (l *launch) keep() error {
+	goneErr := l.docked.gone()
 	l.session.Kept, l.session.Ended, l.session.State = true, time.Now(), mirror.SessionEnded
 	if l.opts.Sync != SyncOff { // which decided on nothing
 		l.session.Waiting = l.waiting
 	}
-	if l.mayRun || l.left {
+	if l.mayRun || goneErr != nil {
 		l.session.State = mirror.SessionReady // as after a crash: whoever takes it up ends the container first
 	}
 	err := l.session.Save() // first: on a full disk, what room there is goes to it
@@ -525,7 +523,7 @@ func (l *launch) keep() error {
 	if safety.IsNoRoom(baseErr) {
 		baseErr = nil // the base of before and the journal say the same
 	}
-	return errors.Join(err, baseErr, l.syncMirror(), l.mirror.Close(), l.session.Unlock())
+	return errors.Join(goneErr, err, baseErr, l.syncMirror(), l.mirror.Close(), l.session.Unlock())
 }
 
 // syncMirror writes a mirror that stays to the disk and notes that a power cut takes nothing from it any more.
@@ -545,7 +543,7 @@ func (l *launch) syncMirror() error {
 func (l *launch) cleanUp() error {
 	if err := l.mirror.Remove(context.Background()); err != nil {
 		l.res.Mirror, l.res.WhyKept = l.mirror.Root.Path(), WhyNotRemoved
-		return errors.Join(err, l.mirror.Close(), l.session.Unlock())
+		return errors.Join(err, l.docked.gone(), l.mirror.Close(), l.session.Unlock())
 	}
 	return l.close()
 }

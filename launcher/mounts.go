@@ -11,6 +11,7 @@ import (
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/launcher/internal/container"
+	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
 
@@ -163,6 +164,9 @@ func (l *launch) buildMounts(ctx context.Context) error {
 			return fmt.Errorf("mount %s: %w", m.Source, err)
 		}
 		if err := m.launch.build(ctx); err != nil {
+			return fmt.Errorf("mount %s: %w", m.Source, err)
+		}
+		if err := m.launch.session.Update(func(s *mirror.Record) { s.Engine, s.MountOf = l.engineHost(), l.session.ID }); err != nil {
 			return fmt.Errorf("mount %s: %w", m.Source, err)
 		}
 	}

@@ -106,6 +106,12 @@ func (l *launch) checkOverlays() error {
 
 // lay gets the overlays ready: fetched from where a killed launch left them, seeded where there is nothing.
 func (l *launch) lay(ctx context.Context) error {
+	if l.docked == nil && (len(l.opts.Overlays) > 0 || l.opts.AutoOverlays) { // in a container, that is done
+		var err error
+		if l.ended, err = EndDeadContainers(ctx, l.state, l.project); err != nil {
+			l.notes, l.undead = append(l.notes, err.Error()), true
+		}
+	}
 	for _, o := range l.opts.Overlays {
 		if err := l.layOne(ctx, o, false); err != nil {
 			return fmt.Errorf("overlay %s: %w", o.Path, err)
@@ -174,7 +180,9 @@ func (l *launch) layOne(ctx context.Context, o Overlay, auto bool) error {
 // take opens the overlay. One that another session has is not shared, since both would write to it: this session gets its
 // own, which goes with it.
 func (l *launch) take(one *laid) (err error) {
-	if !one.Session {
+	if l.undead {
+		one.note = "the container of a session whose process died may still write to it: this session has its own, which goes at the end"
+	} else if !one.Session {
 		one.kept, err = overlay.Open(l.projectDir(), l.opts.OverlaysOf, one.Path)
 		var locked *safety.LockedError
 		if !errors.As(err, &locked) {
@@ -429,6 +437,15 @@ func (l *launch) runSeed(ctx context.Context, o *laid) error {
 		err = fmt.Errorf("its command ended with %d: %s", exit.Code, o.Command)
 	}
 	return err
+}
+
+// toldEnded tells of sessions whose containers were ended.
+func toldEnded(sessions []string) []string {
+	var out []string
+	for _, session := range sessions {
+		out = append(out, fmt.Sprintf("ended the container of session %s, whose process had died: alca-mount recover %[1]s tells what it holds", session))
+	}
+	return out
 }
 
 // overlayNotes is what is told of overlays before CMD starts.

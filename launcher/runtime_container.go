@@ -11,6 +11,7 @@ import (
 	goruntime "runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/launcher/internal/container"
@@ -50,6 +51,7 @@ type containerRuntime struct {
 	early     *early              // being made; nil: none is, or it is over
 	made      *container.Prepared // early, and as it is needed
 	removed   func() error        // waits for the removal of what ran
+	giveBack  func() error        // the engine, once
 
 	asked   chan struct{} // closed when engine, image and user are known
 	askErr  error
@@ -62,9 +64,10 @@ func (l *launch) engage(ctx context.Context, refused func()) *containerRuntime {
 	if r.opts.Workdir == "" {
 		r.opts.Workdir = DefaultWorkdir
 	}
+	search := container.Begin(string(cmp.Or(r.opts.Runtime, RuntimeAuto)), r.opts.Image, engineEnv())
 	go func() {
 		defer close(r.asked)
-		r.askErr = r.ask(ctx)
+		r.askErr = r.ask(ctx, search)
 		if r.refused = r.askErr != nil && ctx.Err() == nil; r.refused {
 			refused()
 		}
@@ -84,14 +87,25 @@ func (r *containerRuntime) engaged() error {
 // wasRefused reports whether the engine or the image can't be had, once engaged has returned.
 func (r *containerRuntime) wasRefused() bool { return r != nil && r.refused }
 
-func (r *containerRuntime) ask(ctx context.Context) error {
+func (r *containerRuntime) ask(ctx context.Context, search *container.Search) error {
+	var ending sync.WaitGroup
+	var endErr error
+	ending.Go(func() { r.ended, endErr = EndDeadContainers(ctx, r.l.state, "") })
+	err := r.findEngine(ctx, search)
+	ending.Wait()
+	if endErr != nil {
+		r.notes, r.l.undead = append(r.notes, endErr.Error()), true // they are others': this launch goes on
+	}
+	return err
+}
+
+// findEngine knows the engine, the image, and who CMD is going to be.
+func (r *containerRuntime) findEngine(ctx context.Context, search *container.Search) error {
 	var err error
-	if r.engine, err = container.Find(ctx, string(cmp.Or(r.opts.Runtime, RuntimeAuto)), engineEnv()); err != nil {
+	if r.engine, err = search.Find(ctx); err != nil {
 		return err
 	}
-	if r.ended, err = EndDeadContainers(ctx, r.l.state); err != nil {
-		r.notes = append(r.notes, err.Error()) // they are others': this launch goes on
-	}
+	r.giveBack = sync.OnceValue(r.engine.Close)
 	if err := r.haveImage(ctx); err != nil {
 		return err
 	}
@@ -111,12 +125,11 @@ func engineEnv() container.Env {
 
 // haveImage pulls the image where the engine does not have it.
 func (r *containerRuntime) haveImage(ctx context.Context) error {
-	var err error
-	r.image, err = r.engine.Image(ctx, r.opts.Image)
-	if !errors.Is(err, docker.ErrNoImage) {
+	r.image = r.engine.First
+	if err := r.engine.FirstErr; !errors.Is(err, docker.ErrNoImage) {
 		return err
 	}
-	err = r.engine.Pull(ctx, r.opts.Image, func(p docker.Progress) {
+	err := r.engine.Pull(ctx, r.opts.Image, func(p docker.Progress) {
 		if r.l.opts.Pulling != nil {
 			r.l.opts.Pulling(r.opts.Image, p.Done, p.Total)
 		}
@@ -206,9 +219,7 @@ func (r *containerRuntime) open(ctx context.Context, on ground) (place, error) {
 	if r.user.Note != "" {
 		p.warnings = append(p.warnings, r.user.Note)
 	}
-	for _, session := range r.ended {
-		p.warnings = append(p.warnings, fmt.Sprintf("ended the container of session %s, whose process had died: alca-mount recover %[1]s tells what it holds", session))
-	}
+	p.warnings = append(p.warnings, toldEnded(r.ended)...)
 	p.warnings = append(append(p.warnings, r.notes...), r.l.notes...)
 	return p, nil
 }
@@ -267,7 +278,9 @@ func (r *containerRuntime) run(ctx context.Context, spec plain.Spec) (plain.Exit
 		full.Meanwhile = r.l.startSyncs
 		made := r.made
 		r.made = nil
-		exit, r.removed, err = container.Run(ctx, r.engine, full, made)
+		var gone func() error
+		exit, gone, err = container.Run(ctx, r.engine, full, made)
+		r.leave(gone)
 	}
 	return plain.Exit{Code: exit.Code, Killed: exit.Killed}, err
 }
@@ -378,7 +391,7 @@ func (r *containerRuntime) release() error {
 		errs = append(errs, s.close())
 	}
 	if r.engine != nil {
-		errs = append(errs, r.engine.Close())
+		errs = append(errs, r.giveBack())
 	}
 	return errors.Join(errs...)
 }

@@ -156,7 +156,7 @@ func (r *containerRuntime) stays(ctx context.Context, s container.Spec) (contain
 	}()
 	flushed := r.l.flushes(ctx)
 	exit, gone, err := container.Run(ctx, r.engine, s, nil)
-	r.removed = gone
+	r.leave(gone)
 	cancel()
 	<-flushed
 	in.Close()

@@ -38,6 +38,7 @@ type Record struct {
 	GitRefs    string          `json:"git_refs,omitempty"`  // digest of what named commits in the mirror's .git when it was copied
 	Orphans    []BroughtOrphan `json:"orphans,omitempty"`   // of earlier sessions, that the mirror was built with
 	Engine     string          `json:"engine,omitempty"`    // the container engine that CMD runs under: its address, or "podman" for a service that is started when needed
+	MountOf    string          `json:"mount_of,omitempty"`  // of a further mount: the session whose launch it belongs to, by whose id its container is found
 	Enforced   []string        `json:"enforced,omitempty"`  // what the launch enforced
 	Stores     [2]string       `json:"stores,omitempty"`    // where displaced files are, by Side
 	Waiting    bool            `json:"waiting,omitempty"`   // kept by --sync review: changes wait for the user's word

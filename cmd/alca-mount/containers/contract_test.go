@@ -65,12 +65,16 @@ func contract(t *testing.T, e *engine) {
 		{"documented configuration", documented},
 		{"what waits", waits},
 		{"killed", killed},
+		{"killed and an overlay", killedOverlay},
+		{"can't begin", cantBegin},
 		{"overlays", overlays},
+		{"stale overlay", staleOverlay},
 		{"overlay of an image", overlayOfImage},
 		{"overlay by a command", overlayByCommand},
 		{"image of a snapshot", imageOfSnapshot},
 		{"stays", stays},
 		{"stays and is killed", staysKilled},
+		{"can't stay", cantStay},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, e) })
 	}
@@ -324,7 +328,9 @@ enter = "export FROM_ENTER=yes"
 func killed(t *testing.T, e *engine) {
 	for _, next := range []string{"recover", "a launch"} {
 		p := newProject(t, e, "a=1", "b=1")
-		cmd := p.am(p.args(busyboxImage, "echo -n agent >b; while :; do date >tick; usleep 50000; done")...)
+		p.write("../side/.agentignore", "key\n") // so that it has a mirror
+		p.write("../side/x", "1")
+		cmd := p.am(p.args(busyboxImage, "echo -n agent >/side/x; echo -n agent >b; while :; do date >tick; usleep 50000; done", "--mount", "../side:/side")...)
 		p.start(cmd)
 		session := p.waitMirror("b", "agent")
 		_ = cmd.Process.Kill()
@@ -332,7 +338,18 @@ func killed(t *testing.T, e *engine) {
 		if left := e.containers(t); left == "" {
 			t.Error("the container died with alca-mount: there is nothing to test")
 		}
-		if next == "a launch" {
+		sides, _ := filepath.Glob(filepath.Join(p.state, "alca-mount/side-*/sessions/*"))
+		if len(sides) != 1 {
+			t.Fatalf("sessions of the mount: %v", sides)
+		}
+		if next == "recover" { // the mount's first: the same container writes to its mirror
+			o := p.run("recover", filepath.Base(sides[0]), "--apply")
+			o.wantCode(t, 0)
+			p.want("../side/x", "agent")
+			if left := e.containers(t); left != "" {
+				t.Errorf("after recovering the mount: %s\n%s", left, o.stderr)
+			}
+		} else {
 			o := p.in("true")
 			o.wantCode(t, 0)
 			if left := e.containers(t); left != "" {

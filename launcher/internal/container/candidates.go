@@ -1,7 +1,6 @@
 package container
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -26,7 +25,7 @@ type candidate struct {
 	wants string // "docker" or "podman"; "": either
 	named bool   // the user chose it: nothing else will do
 
-	start func(context.Context) (*service, error) // first; it names the host
+	start func() (*service, error) // first; it names the host
 }
 
 // candidates are the engines to ask, in turn. Docker first where either will do: it needs no service to be started.
@@ -55,7 +54,7 @@ func dockers(env Env) []candidate {
 		host, err := contextHost(env, name)
 		c := candidate{host: host, why: fmt.Sprintf("docker context %q", name), named: true}
 		if err != nil {
-			c.start = func(context.Context) (*service, error) { return nil, err }
+			c.start = func() (*service, error) { return nil, err }
 		}
 		return []candidate{c}
 	}

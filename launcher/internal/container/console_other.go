@@ -21,10 +21,11 @@ func (*console) take() error {
 	return fmt.Errorf("containers on this system: %w", errors.ErrUnsupported)
 }
 
-func (*console) tty() bool                            { return false }
-func (*console) resized() <-chan os.Signal            { return nil }
-func (*console) gone() <-chan struct{}                { return nil }
-func (*console) unheard() <-chan struct{}             { return nil }
-func (*console) size() (rows, cols uint, ok bool)     { return 0, 0, false }
-func (*console) carry(*docker.Stream) <-chan struct{} { return nil }
-func (*console) close()                               {}
+func (*console) tty() bool                           { return false }
+func (*console) resized() <-chan os.Signal           { return nil }
+func (*console) gone() <-chan struct{}               { return nil }
+func (*console) unheard() <-chan struct{}            { return nil }
+func (*console) size() (rows, cols uint, ok bool)    { return 0, 0, false }
+func (*console) hear(*docker.Stream) <-chan struct{} { return nil }
+func (*console) speak(*docker.Stream)                {}
+func (*console) close()                              {}

@@ -66,25 +66,30 @@ func (c *console) size() (rows, cols uint, ok bool) {
 	return uint(h), uint(w), err == nil && w > 0 && h > 0
 }
 
-// carry begins to carry both ways. The channel is closed when all output is out.
-func (c *console) carry(s *docker.Stream) <-chan struct{} {
+// hear begins to carry what the command says. The channel is closed when all is out.
+func (c *console) hear(s *docker.Stream) <-chan struct{} {
 	out := make(chan struct{})
+	stdout, stderr := &output{c.stdout, c.deaf}, &output{c.stderr, c.deaf}
 	go func() {
 		defer close(out)
-		_ = s.CopyOut(&output{c.stdout, c.deaf}, &output{c.stderr, c.deaf})
+		_ = s.CopyOut(stdout, stderr)
 	}()
+	return out
+}
+
+// speak begins to carry stdin.
+func (c *console) speak(s *docker.Stream) {
 	if !c.mayRead() {
 		_ = s.CloseStdin()
-		return out
+		return
 	}
 	input, err := term.NewInput(c.in)
 	if err != nil {
 		_ = s.CloseStdin()
-		return out
+		return
 	}
 	c.input = input
 	go c.carryInput(input, s)
-	return out
 }
 
 // mayRead reports whether reading stdin can't stop our whole job: a terminal that another job has in its foreground would.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alca-mount/alca-mount/launcher/internal/docker"
@@ -20,6 +21,10 @@ type Engine struct {
 	Facts docker.Facts
 	Why   string // what was found, and why this one
 
+	// What the engine said of the image that was asked for together with it; docker.ErrNoImage: it has none.
+	First    docker.Image
+	FirstErr error
+
 	service *service // of Podman, where we had to start it; else nil
 	noInit  bool     // it has no init program
 }
@@ -27,9 +32,30 @@ type Engine struct {
 // Find looks for an engine: runtime is "auto", "docker" or "podman". What was chosen by name or by the environment and does
 // not answer is an error; auto goes on to the next only where an engine is not there or not ours to use.
 func Find(ctx context.Context, runtime string, env Env) (*Engine, error) {
+	return Begin(runtime, "", env).Find(ctx)
+}
+
+// Search is a search for an engine, and for an image if one is named.
+type Search struct {
+	candidates []candidate
+	image      string
+}
+
+// Begin begins one: where a service of our own is asked first, its process has started. Find must be called.
+func Begin(runtime, image string, env Env) *Search {
+	s := &Search{candidates(runtime, env), image}
+	if len(s.candidates) > 0 && s.candidates[0].start != nil {
+		started, err := s.candidates[0].start()
+		s.candidates[0].start = func() (*service, error) { return started, err }
+	}
+	return s
+}
+
+// Find comes to an end as the function Find does. The image is asked for meanwhile.
+func (s *Search) Find(ctx context.Context) (*Engine, error) {
 	var tried []string
-	for _, c := range candidates(runtime, env) {
-		e, err := c.connect(ctx)
+	for _, c := range s.candidates {
+		e, err := c.connect(ctx, s.image)
 		if err == nil {
 			e.Why = c.why
 			if len(tried) > 0 {
@@ -50,21 +76,24 @@ func Find(ctx context.Context, runtime string, env Env) (*Engine, error) {
 
 // At connects to an engine that was used before.
 func At(ctx context.Context, host string) (*Engine, error) {
-	return candidate{host: host, why: "used before", named: true}.connect(ctx)
+	return candidate{host: host, why: "used before", named: true}.connect(ctx, "")
 }
 
 // errAbsent is an engine that is not there, or does not let us in: another may do.
 var errAbsent = errors.New("not there")
 
 // connect asks an engine what it is. One that answers and can't be told is an error, never skipped.
-func (c candidate) connect(ctx context.Context) (*Engine, error) {
+func (c candidate) connect(ctx context.Context, image string) (*Engine, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	out := &Engine{}
 	host := c.host
 	if c.start != nil {
 		var err error
-		if out.service, err = c.start(ctx); err != nil {
+		if out.service, err = c.start(); err == nil {
+			err = out.service.await(ctx)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("start Podman's service: %w", err)
 		}
 		host = out.service.host
@@ -72,21 +101,38 @@ func (c candidate) connect(ctx context.Context) (*Engine, error) {
 	if err := local(host); err != nil {
 		return nil, errors.Join(err, out.service.stop())
 	}
-	api, err := docker.Connect(ctx, host)
-	if err != nil {
+	var err error
+	if out.Engine, err = docker.At(host); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", errAbsent, err), out.service.stop())
 	}
-	out.Engine = api
-	if out.Facts, err = api.Facts(ctx); err == nil {
-		out.Kind, err = kindOf(out.Facts)
+	var asking sync.WaitGroup
+	if image != "" {
+		asking.Go(func() { out.First, out.FirstErr = out.Image(ctx, image) })
 	}
-	if err == nil && c.wants != "" && out.Facts.Name != c.wants {
-		err = fmt.Errorf("%s answers as %s, not as %s", host, out.Facts.Name, c.wants)
-	}
+	err = out.introduce(ctx, c.wants)
+	asking.Wait()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("engine %s: %w", host, err), out.Close())
+		return nil, errors.Join(err, out.Close())
 	}
 	return out, nil
+}
+
+// introduce learns what engine it is.
+func (e *Engine) introduce(ctx context.Context, wants string) error {
+	if err := e.Greet(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errAbsent, err)
+	}
+	var err error
+	if e.Facts, err = e.Engine.Facts(ctx); err == nil {
+		e.Kind, err = kindOf(e.Facts)
+	}
+	if err == nil && wants != "" && e.Facts.Name != wants {
+		err = fmt.Errorf("%s answers as %s, not as %s", e.Host(), e.Facts.Name, wants)
+	}
+	if err != nil {
+		return fmt.Errorf("engine %s: %w", e.Host(), err)
+	}
+	return nil
 }
 
 // local refuses an engine on another machine, which can't see the mirror.
@@ -108,8 +154,9 @@ func (e *Engine) Close() error {
 
 // service is a `podman system service` of our own.
 type service struct {
-	host string
-	end  func() error
+	host  string
+	await func(context.Context) error // until it answers; after an error it is ended
+	end   func() error
 }
 
 func (s *service) stop() error {

@@ -49,7 +49,7 @@ func Exec(ctx context.Context, e *Engine, id string, s ExecSpec) (Exit, error) {
 	}
 	p.ended = func(ctx context.Context) <-chan docker.Ending { return e.execEnd(ctx, exec) }
 	p.grace = 365 * 24 * time.Hour // it is told, and never killed: the container goes on
-	return p.toEnd(ctx)
+	return p.toEnd(ctx, console.hear(stream))
 }
 
 // execTurn is how often the end of a command is looked for that has closed its streams: engines don't tell of it.

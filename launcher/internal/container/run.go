@@ -68,11 +68,13 @@ func Run(ctx context.Context, e *Engine, s Spec, early *Prepared) (exit Exit, go
 			return exit, nil, err
 		}
 	}
+	out := console.hear(p.stream) // the engine's word that it is started comes after the command's first
 	if err := e.start(ctx, p.id, s.Meanwhile); err != nil {
 		p.stream.Close()
+		<-out
 		return startFailure(err), nil, e.alsoRemove(ctx, p.id, err)
 	}
-	exit, err = e.process(p, console, s).toEnd(ctx)
+	exit, err = e.process(p, console, s).toEnd(ctx, out)
 	if err != nil {
 		return exit, nil, e.alsoRemove(ctx, p.id, err)
 	}
@@ -170,13 +172,13 @@ type process struct {
 // outputTime is how long output may come after the command's end is known.
 const outputTime = 5 * time.Second
 
-// toEnd carries streams, signals and size until the command has ended and its output is out.
-func (p *process) toEnd(ctx context.Context) (Exit, error) {
+// toEnd carries stdin, signals and size until the command has ended and its output is out.
+func (p *process) toEnd(ctx context.Context, out <-chan struct{}) (Exit, error) {
 	defer p.console.close()
 	defer p.stream.Close()
 	calls := context.WithoutCancel(ctx)
 	ended := p.ended(calls)
-	out := p.console.carry(p.stream)
+	p.console.speak(p.stream)
 	soon := p.endSoon(calls, out)
 	p.fit(calls)
 	done := ctx.Done()

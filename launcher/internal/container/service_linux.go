@@ -40,13 +40,12 @@ func sweepServices() {
 	}
 }
 
-// startService starts Podman's service on a socket that only we can reach.
-func startService(ctx context.Context) (*service, error) {
+// startService starts Podman's service on a socket that only we can reach; where it answers, is for await to see.
+func startService() (*service, error) {
 	podman, err := exec.LookPath("podman")
 	if err != nil {
 		return nil, fmt.Errorf("%w: podman is not installed", errAbsent)
 	}
-	sweepServices()
 	dir, err := os.MkdirTemp("", servicePrefix)
 	if err != nil {
 		return nil, err
@@ -73,10 +72,15 @@ func startService(ctx context.Context) (*service, error) {
 		}
 		return os.RemoveAll(dir)
 	}
-	if err := answers(ctx, sock, ended); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s", err, strings.TrimSpace(said.String())), end())
+	await := func(ctx context.Context) error {
+		sweepServices()
+		err := answers(ctx, sock, ended)
+		if err != nil {
+			err = errors.Join(fmt.Errorf("%w: %s", err, strings.TrimSpace(said.String())), end())
+		}
+		return err
 	}
-	return &service{host: "unix://" + sock, end: end}, nil
+	return &service{host: "unix://" + sock, await: await, end: end}, nil
 }
 
 // answers waits until somebody listens at the socket.
@@ -91,7 +95,7 @@ func answers(ctx context.Context, sock string, ended <-chan struct{}) error {
 			return fmt.Errorf("it does not answer: %w", ctx.Err())
 		case <-ended:
 			return errors.New("it ended")
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(time.Millisecond): // it is what a launch waits for
 		}
 	}
 }

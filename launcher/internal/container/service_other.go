@@ -3,11 +3,10 @@
 package container
 
 import (
-	"context"
 	"fmt"
 )
 
 // startService: elsewhere Podman runs in a virtual machine, which is the user's to start.
-func startService(context.Context) (*service, error) {
+func startService() (*service, error) {
 	return nil, fmt.Errorf("%w: Podman's machine does not run (podman machine start)", errAbsent)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -48,21 +49,38 @@ var (
 	ErrNoImage     = errors.New("no such image")
 	ErrNoContainer = errors.New("no such container")
 	ErrDenied      = errors.New("permission denied")
+
+	errNotFound = errors.New("it answers that there is none")
 )
 
 // Connect asks the engine at host (unix:///…, npipe://…) for its version; no answer is an error.
 func Connect(ctx context.Context, host string) (*Engine, error) {
+	e, err := At(host)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Greet(ctx); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+// At is the engine at host, which nothing was asked yet. Greet comes first; only Image may be asked beside it.
+func At(host string) (*Engine, error) {
 	api, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
 	if err != nil {
 		return nil, fmt.Errorf("engine %s: %w", host, err)
 	}
-	e := &Engine{api: api, host: host, owner: ownerOfSocket}
+	return &Engine{api: api, host: host, owner: ownerOfSocket}, nil
+}
+
+// Greet asks the engine for its version.
+func (e *Engine) Greet(ctx context.Context) (err error) {
 	if e.ping, err = e.get(ctx, "/_ping", nil); err != nil {
-		api.Close()
-		return nil, fmt.Errorf("engine %s: %w", host, explain(err))
+		return fmt.Errorf("engine %s: %w", e.host, explain(err))
 	}
-	api.NegotiateAPIVersionPing(types.Ping{APIVersion: e.ping.Get("Api-Version")})
-	return e, nil
+	e.api.NegotiateAPIVersionPing(types.Ping{APIVersion: e.ping.Get("Api-Version")})
+	return nil
 }
 
 // explain names what callers tell apart.
@@ -151,13 +169,26 @@ func (e *Engine) get(ctx context.Context, path string, into any) (http.Header, e
 		return nil, err
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: it answers %s", path, answer.Status)
+	switch answer.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotFound:
+		return nil, fmt.Errorf("%s: %w", path, errNotFound)
+	default:
+		return nil, fmt.Errorf("%s: it answers %s%s", path, answer.Status, reason(answer.Body))
 	}
 	if into == nil {
 		return answer.Header, nil
 	}
 	return answer.Header, json.NewDecoder(io.LimitReader(answer.Body, infoLimit)).Decode(into)
+}
+
+// reason is what an engine says about a refusal, with ": " before it; "" where that is nothing.
+func reason(body io.Reader) string {
+	var said struct{ Message string }
+	if json.NewDecoder(io.LimitReader(body, infoLimit)).Decode(&said) != nil || said.Message == "" {
+		return ""
+	}
+	return ": " + said.Message
 }
 
 // infoLimit is how much an engine may say about itself.
@@ -170,20 +201,35 @@ type Image struct {
 	Env  []string
 }
 
-// Image finds a local image; ErrNoImage when there is none.
+// Image finds a local image; ErrNoImage when there is none. What it asks for is the same in all versions of the API, so
+// that none has to be agreed on before.
 func (e *Engine) Image(ctx context.Context, ref string) (Image, error) {
-	got, err := e.api.ImageInspect(ctx, ref)
-	if cerrdefs.IsNotFound(err) {
+	var got struct {
+		ID     string `json:"Id"`
+		Config struct {
+			User string
+			Env  []string
+		}
+	}
+	_, err := e.get(ctx, "/images/"+imagePath(ref)+"/json", &got)
+	switch {
+	case errors.Is(err, errNotFound):
 		return Image{}, fmt.Errorf("%s: %w", ref, ErrNoImage)
-	}
-	if err != nil {
+	case err != nil:
 		return Image{}, fmt.Errorf("look at image %s: %w", ref, err)
+	case got.ID == "":
+		return Image{}, fmt.Errorf("look at image %s: the engine names none", ref)
 	}
-	out := Image{ID: got.ID}
-	if got.Config != nil {
-		out.User, out.Env = got.Config.User, got.Config.Env
+	return Image{ID: got.ID, User: got.Config.User, Env: got.Config.Env}, nil
+}
+
+// imagePath is an image's name in an address: its slashes stay.
+func imagePath(ref string) string {
+	parts := strings.Split(ref, "/")
+	for i, part := range parts {
+		parts[i] = url.PathEscape(part)
 	}
-	return out, nil
+	return strings.Join(parts, "/")
 }
 
 // Pull fetches an image and tells how far it is.
