@@ -59,7 +59,7 @@ func TestForeseenIsWhatTheMirrorHolds(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: foreseen %+v, the mirror asks for %+v", name, got, want)
 		}
-		if err := m.Close(); err != nil {
+		if err := m.Remove(t.Context()); err != nil { // also what is protected, which the test's end could not
 			t.Error(err)
 		}
 	}
