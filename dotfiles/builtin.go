@@ -66,6 +66,22 @@ func storeName(name string) bool {
 
 const storePrefix = ".alca-mount-"
 
+// unlinkedName is the pattern of the names that a file system gives to what is removed while somebody has it open, if name
+// is one (NFS: ".nfs", libfuse: ".fuse_hidden", and hexadecimal digits); else "". Such a file may be any that its owner
+// removed, a hidden one too, and it goes by itself.
+func unlinkedName(name string) string {
+	if len(name) < 16 || name[0] != '.' {
+		return ""
+	}
+	for _, prefix := range [...]string{".nfs", ".fuse_hidden"} {
+		digits, ok := strings.CutPrefix(name, prefix)
+		if ok && len(digits) >= 16 && strings.Trim(digits, "0123456789abcdef") == "" {
+			return prefix + "*"
+		}
+	}
+	return ""
+}
+
 func generic(name, suffix string) string {
 	if len(name) == len(suffix) {
 		return suffix

@@ -112,6 +112,8 @@ func (s *ruleset) own(dir, name string, isDir, git bool) answer {
 	switch {
 	case storeName(name):
 		return answer{Excluded, &Rule{Pattern: storePrefix + "*", Source: SourceDefault}}
+	case unlinkedName(name) != "":
+		return answer{Excluded, &Rule{Pattern: unlinkedName(name), Source: SourceDefault}}
 	case isDotGit(name):
 		return s.git(dir, name, isDir, s.dotGit)
 	case git:

@@ -167,6 +167,13 @@ func TestStoresAreLeftOutWhateverThePatternsSay(t *testing.T) {
 	})
 }
 
+func TestWhatWasRemovedWhileOpenIsLeftOut(t *testing.T) {
+	expect(t, newPolicy(t, Rules{Hidden: fileRules(ignoreName, "!.nfs*", "!.*"), NoDefaults: true}), map[string]Access{
+		".nfs000000000003a1d200000002": Excluded, "src/.fuse_hidden0000000500000001": Excluded,
+		".nfs": Writable, ".nfsrc": Writable, ".nfs00000000000000zz": Writable, ".fuse_hidden": Writable, ".fuse_hidden12": Writable, "nfs000000000003a1d2": Writable,
+	})
+}
+
 func TestDerivativesOfHiddenNamesAreHidden(t *testing.T) {
 	p := newPolicy(t, Rules{Hidden: fileRules(ignoreName, ".env", "/conf/key.pem", "shown", "!shown"), Excludes: flagRules("--exclude", "db")})
 	want := map[string]Access{
