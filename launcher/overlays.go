@@ -80,6 +80,8 @@ func (l *launch) checkOverlays() error {
 		switch {
 		case o.Path == safety.Top || o.Path == "":
 			return errors.New("overlay: the project itself can't be one")
+		case slices.ContainsFunc(strings.Split(string(o.Path), "/"), isGit):
+			return fmt.Errorf("overlay %s: a copy of a repository would hold what rules hide, and its hooks and credentials: --git copy gives the mirror one without", o.Path)
 		case v.Access == dotfiles.Hidden && !slices.Contains(rules.Excludes, v.Rule):
 			return fmt.Errorf("overlay %s: %s hides it: an overlay is of what is left out, not of what is hidden", o.Path, v.Rule.Source)
 		case v.Access != dotfiles.Excluded && v.Access != dotfiles.Hidden:
@@ -136,6 +138,8 @@ func (l *launch) lay(ctx context.Context) error {
 	}
 	return nil
 }
+
+func isGit(name string) bool { return strings.EqualFold(name, ".git") }
 
 func (l *launch) overlaps(p safety.RelPath) bool {
 	for _, o := range l.laid {

@@ -37,6 +37,21 @@ func TestOverlayInANamespace(t *testing.T) {
 	w.noMirrorLeft()
 }
 
+// An overlay below a directory that is read-only as a whole is there, and writable, and the rest is not.
+func TestOverlayBelowWhatIsReadOnly(t *testing.T) {
+	w := confined(t, ".agentreadonly=ro/", "ro/f=theirs", "ro/node_modules/m=x")
+	for _, isolation := range []string{"namespace", "none"} {
+		r := w.expect(0, "-q", "--isolation", isolation, "--overlay", "ro/node_modules", "--", "sh", "-c", "ls ro/node_modules; touch ro/node_modules/mine; cat ro/f")
+		if want := map[string]string{"namespace": "m\ntheirs\n", "none": "m\nmine\ntheirs\n"}[isolation]; r.stdout != want {
+			t.Errorf("%s: %s", isolation, r)
+		}
+	}
+	if r := w.run("-q", "--isolation", "namespace", "--overlay", "ro/node_modules", "--", "sh", "-c", "echo x > ro/f"); r.code == 0 {
+		t.Errorf("%s", r)
+	}
+	w.noMirrorLeft()
+}
+
 // A launch that is killed leaves the overlay in its mirror; recover, or the next launch, brings it back, and nothing of it
 // comes home.
 func TestKilledLaunchLosesNoOverlay(t *testing.T) {

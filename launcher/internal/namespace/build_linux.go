@@ -50,7 +50,7 @@ func (b *builder) build() (err error) {
 	if b.shown, err = openPath(b.Shown); err != nil {
 		return err
 	}
-	for _, step := range []func() error{b.devices, b.processes, b.coverSecrets, b.hideSockets, b.ownSSH, b.loopback, b.showMirror, b.protect, b.guard} {
+	for _, step := range []func() error{b.devices, b.processes, b.coverSecrets, b.hideSockets, b.ownSSH, b.loopback, b.showMirror, b.protect, b.showBinds, b.guard} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -384,8 +384,14 @@ func (b *builder) showMirror() error {
 		return err
 	}
 	b.built = &place{project: project, shown: b.shown}
+	return nil
+}
+
+// showBinds mounts the other directories over the mirror's. Also over what is read-only as a whole: its own mount would
+// cover them.
+func (b *builder) showBinds() error {
 	for i, m := range b.Binds {
-		if err := b.bindOver(b.binds[i], project, string(m.Path)); err != nil {
+		if err := b.bindOver(b.binds[i], b.built.project, string(m.Path)); err != nil {
 			return err
 		}
 	}
