@@ -69,7 +69,7 @@ func TestCallsOfCatchingUp(t *testing.T) {
 func countCatchUp(t *testing.T, files int) map[safety.Op]int {
 	p := newCounted(t, files)
 	c := p.count()
-	_, _, err := autosync.CatchUp(t.Context(), p.m, autosync.Options{Deletes: true})
+	_, _, err := autosync.CatchUp(t.Context(), p.m, autosync.Options{Deletes: true}, nil)
 	p.must(err)
 	return c.seen
 }

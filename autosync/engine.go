@@ -50,6 +50,8 @@ type engine struct {
 	told    told
 	failing map[safety.RelPath]string // what could not be carried so far, and why, as it was told
 
+	watching *Watched // what the next look at everything sets watches of; nil: nothing
+
 	displaced []displacedFile // still open for writing when they were displaced
 
 	keptTimes map[string]int // by folder and path: where to begin to look for a free place

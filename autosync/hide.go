@@ -33,7 +33,9 @@ func Hide(ctx context.Context, m *mirror.Mirror, opts Options) (gone []safety.Re
 
 // CatchUp is Hide and then Once, for a mirror that is taken up again: both sides are looked at once only where the rules hide
 // nothing of what both sides last agreed on.
-func CatchUp(ctx context.Context, m *mirror.Mirror, opts Options) (c Changes, kept []PathNote, err error) {
+//
+// With w, both sides are watched from then on: each directory before it was looked into. Nil: they are not.
+func CatchUp(ctx context.Context, m *mirror.Mirror, opts Options, w *Watched) (c Changes, kept []PathNote, err error) {
 	e, err := openEngine(m, opts)
 	if err != nil {
 		return Changes{}, nil, err
@@ -47,6 +49,7 @@ func CatchUp(ctx context.Context, m *mirror.Mirror, opts Options) (c Changes, ke
 		e.changes = Changes{Recovered: e.changes.Recovered}
 	}
 	if err == nil {
+		e.watching = w
 		err = e.finish(ctx)
 	}
 	err = errors.Join(err, e.close())

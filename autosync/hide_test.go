@@ -73,7 +73,7 @@ func TestHideFailsWhereSomethingStays(t *testing.T) {
 	if _, _, err := autosync.Hide(t.Context(), p.m, autosync.Options{}); err == nil {
 		t.Error("the secret stays in the mirror, and nothing is said")
 	}
-	if _, _, err := autosync.CatchUp(t.Context(), p.m, autosync.Options{Deletes: true}); err == nil {
+	if _, _, err := autosync.CatchUp(t.Context(), p.m, autosync.Options{Deletes: true}, nil); err == nil {
 		t.Error("the secret stays in the mirror that is caught up, and nothing is said")
 	}
 	p.wantMirror("secret", "S")
@@ -85,7 +85,7 @@ func TestCatchUpHidesAndCarries(t *testing.T) {
 	p.write(p.mirror, "a", "agent's a")
 	p.write(p.project, "b", "user's b")
 	p.stricter("secret\nkeys/\n")
-	c, kept, err := autosync.CatchUp(t.Context(), p.m, autosync.Options{Deletes: true})
+	c, kept, err := autosync.CatchUp(t.Context(), p.m, autosync.Options{Deletes: true}, nil)
 	p.must(err)
 	p.wantMirror("secret", "(absent)")
 	p.wantMirror("keys/k", "(absent)")
@@ -113,7 +113,7 @@ func TestCatchUpHidesWhatTheJournalKnows(t *testing.T) {
 		}
 		return nil
 	})
-	if _, _, err := autosync.CatchUp(t.Context(), p.m, autosync.Options{Deletes: true}); err == nil {
+	if _, _, err := autosync.CatchUp(t.Context(), p.m, autosync.Options{Deletes: true}, nil); err == nil {
 		t.Error("the secret stays in the mirror, and nothing is said")
 	}
 }

@@ -31,9 +31,9 @@ type view struct {
 }
 
 // lookAround scans both sides and looks at every path whose stamps moved since the base.
-func lookAround(ctx context.Context, m *mirror.Mirror, g *guard) (*view, error) {
+func lookAround(ctx context.Context, m *mirror.Mirror, g *guard, w *Watched) (*view, error) {
 	v := &view{began: time.Now(), guard: g}
-	if err := v.scan(ctx, m); err != nil {
+	if err := v.scanWatching(ctx, m, w); err != nil {
 		return nil, err
 	}
 	v.afterPowerCut(m)
@@ -52,11 +52,14 @@ func scanMoved(ctx context.Context, m *mirror.Mirror) ([]safety.RelPath, error) 
 	return l.moved(), nil
 }
 
-func (v *view) scan(ctx context.Context, m *mirror.Mirror) (err error) {
-	if v.project, err = m.Scan(ctx, mirror.ProjectSide); err != nil {
+func (v *view) scan(ctx context.Context, m *mirror.Mirror) error { return v.scanWatching(ctx, m, nil) }
+
+// scanWatching is scan that sets watches on its way; nil: none.
+func (v *view) scanWatching(ctx context.Context, m *mirror.Mirror, w *Watched) (err error) {
+	if v.project, err = m.ScanMeeting(ctx, mirror.ProjectSide, w.meeting(ctx, mirror.ProjectSide)); err != nil {
 		return err
 	}
-	v.mirrored, err = m.Scan(ctx, mirror.MirrorSide)
+	v.mirrored, err = m.ScanMeeting(ctx, mirror.MirrorSide, w.meeting(ctx, mirror.MirrorSide))
 	return err
 }
 

@@ -131,11 +131,13 @@ func (e *engine) look(ctx context.Context) (plan, error) {
 	if err := e.verify(); err != nil {
 		return plan{}, err
 	}
-	v, err := lookAround(ctx, e.m, e.guard)
+	v, err := lookAround(ctx, e.m, e.guard, e.watching)
 	if err != nil {
 		return plan{}, err
 	}
 	e.view = v
+	e.watching.done()
+	e.watching = nil
 	if err := e.noteAlive(); err != nil {
 		return plan{}, err
 	}

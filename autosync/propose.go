@@ -163,7 +163,7 @@ func foresee(ctx context.Context, m *mirror.Mirror, opts Options) (*view, plan, 
 	if err != nil {
 		return nil, plan{}, nil, err
 	}
-	v, err := lookAround(ctx, m, g)
+	v, err := lookAround(ctx, m, g, nil)
 	if err != nil {
 		return nil, plan{}, nil, err
 	}

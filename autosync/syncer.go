@@ -17,7 +17,8 @@ import (
 // Syncer keeps a mirror and its project in step until it is stopped. Its methods may be called concurrently.
 type Syncer struct {
 	m        *mirror.Mirror
-	watchers [2]*watch.Watcher // by side
+	watched  *Watched
+	watchers [2]*watch.Watcher // watched's, by side
 	cancel   context.CancelFunc
 	ready    chan struct{} // closed after the first scan was worked off
 	done     chan struct{} // closed when the loop has ended
@@ -93,34 +94,41 @@ type LiveOptions struct {
 	// Configured reads rules that stand elsewhere than in the project's rule files. It is called at the start, and in the
 	// loop whenever one of their files may have changed; they count where they hide more. Nil: there are none.
 	Configured   func() (Configured, error)
+	Watched      *Watched       // what CatchUp has watched already, with the same Watcher and Debounce; Start closes it. Nil: nothing
 	ScanInterval *time.Duration // between full reconciles; 0 pointed to: none; nil: by their cost, at most 30 minutes
 }
 
 // Start watches both sides, brings them into step and keeps them so. The caller has the session's lock.
 // Deletions are carried; opts.Deletes, Paths and DryRun have no meaning here.
 func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions) (*Syncer, error) {
+	w, err := live.Watched, error(nil)
 	if m.Session.Interrupted() {
-		return nil, fmt.Errorf("session %s: %w", m.Session.ID, ErrInterrupted)
+		return nil, errors.Join(w.Close(), fmt.Errorf("session %s: %w", m.Session.ID, ErrInterrupted))
 	}
 	opts.Deletes, opts.Paths, opts.OnlyToProject = true, nil, false
 	feeds := newFeeds(opts.Events)
 	opts.Events = feeds.tell
+	if w == nil {
+		if w, err = NewWatched(ctx, m, live); err != nil {
+			return nil, err
+		}
+	}
 	e, err := openEngine(m, opts)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, w.Close())
 	}
 	s := &Syncer{
-		m: m, e: e, queue: newQueue(), deleted: newDeletions(m.Base), hidden: newHiddenInodes(), rules: newLiveRules(m.Policy), configs: newConfigs(live.Configured), away: map[safety.RelPath]bool{}, guarded: map[safety.RelPath]bool{},
+		m: m, e: e, queue: newQueue(), deleted: newDeletions(m.Base), watched: w, watchers: w.watchers, hidden: w.hidden, rules: w.rules, configs: newConfigs(live.Configured), away: map[safety.RelPath]bool{}, guarded: map[safety.RelPath]bool{},
 		barred:   map[safety.RelPath]PathNote{},
 		standing: map[EventType]map[safety.RelPath]PathNote{Refused: {}, Held: {}, Orphan: {}}, feeds: feeds,
 		ready: make(chan struct{}), done: make(chan struct{}), stuck: make(chan struct{}), asks: make(chan ask), scans: make(chan scanned, 1),
 	}
 	if err := s.learnLinks(ctx); err != nil {
-		return nil, errors.Join(err, e.close())
+		return nil, errors.Join(err, w.Close(), e.close())
 	}
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx)) // ends by Stop, so that what is under way is synced
 	s.startConfigured(ctx)
-	if err := s.watch(ctx, live); err != nil {
+	if err := w.setAll(ctx); err != nil {
 		return nil, errors.Join(err, s.closeWatchers(), e.close())
 	}
 	e.remembers, e.learns = s.remember, func(v *view, pl plan) { s.deleted.note(m.Base, v, pl) }
@@ -141,43 +149,9 @@ func (s *Syncer) learnLinks(ctx context.Context) error {
 	return err
 }
 
-func (s *Syncer) watch(ctx context.Context, live LiveOptions) error {
-	debounce := live.Debounce
-	if debounce == 0 {
-		debounce = 20 * time.Millisecond
-	}
-	var errs [2]error
-	var both sync.WaitGroup
-	for side, root := range [...]*safety.Root{s.m.Project, s.m.Root} {
-		opts := watch.Options{Backend: watch.Backend(live.Watcher), Root: root, Debounce: debounce, Watch: s.rules.watchedInMirror}
-		if mirror.Side(side) == mirror.ProjectSide {
-			opts.Watch, opts.Moved = s.rules.watched, func(from, to safety.RelPath) { s.hidden.renamed(root, s.rules.now(), from, to) }
-		}
-		both.Go(func() { errs[side] = s.watchSide(ctx, mirror.Side(side), opts) })
-	}
-	both.Wait()
-	return errors.Join(errs[:]...)
-}
-
-func (s *Syncer) watchSide(ctx context.Context, side mirror.Side, opts watch.Options) (err error) {
-	if s.watchers[side], err = watch.New(ctx, opts); err == nil {
-		err = s.watchers[side].AddTree(ctx, safety.Top)
-	}
-	if err != nil {
-		return fmt.Errorf("watch the %s: %w", side, err)
-	}
-	return nil
-}
-
 func (s *Syncer) closeWatchers() error {
 	s.configs.close()
-	var errs []error
-	for _, w := range s.watchers {
-		if w != nil {
-			errs = append(errs, w.Close())
-		}
-	}
-	return errors.Join(errs...)
+	return s.watched.Close()
 }
 
 // loop is the one owner of the engine until Stop.

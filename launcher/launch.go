@@ -53,6 +53,7 @@ func Launch(ctx context.Context, opts Options) (Result, error) {
 		return Result{ExitCode: ownFailure}, err
 	}
 	defer l.sleepNamespace()
+	defer func() { _ = l.watched.Close() }() // where no live sync has taken it over
 	if err := l.buildAll(ctx); err != nil {
 		return l.result(ownFailure), err
 	}
@@ -72,6 +73,7 @@ type launch struct {
 	runtime runtime
 	place   place
 	syncer  *autosync.Syncer     // under SyncLive
+	watched *autosync.Watched    // on the mirror of a kept session, from before the live sync
 	early   *namespace.Namespace // started before the mirror is built
 	noEarly error                // why there is none
 	warm    *warm                // on the mirror of a kept session; else nil
@@ -320,7 +322,9 @@ func (l *launch) settleSoon() (stop func()) {
 
 func (l *launch) startSync(ctx context.Context) (err error) {
 	if l.opts.Sync == SyncLive {
-		l.syncer, err = autosync.Start(ctx, l.mirror, l.syncOptions(), l.opts.Live)
+		live := l.opts.Live
+		live.Watched = l.watched
+		l.syncer, err = autosync.Start(ctx, l.mirror, l.syncOptions(), live)
 	}
 	return err
 }

@@ -100,7 +100,12 @@ func (l *launch) takeUp(ctx context.Context, s *mirror.Session) error {
 
 // catchUp takes out of the mirror what the rules hide by now, and brings both sides into step before CMD starts.
 func (l *launch) catchUp(ctx context.Context) (err error) {
-	l.warm.changes, l.warm.aside, err = autosync.CatchUp(ctx, l.mirror, l.syncOptions())
+	if l.opts.Sync == SyncLive {
+		if l.watched, err = autosync.NewWatched(ctx, l.mirror, l.opts.Live); err != nil {
+			return err
+		}
+	}
+	l.warm.changes, l.warm.aside, err = autosync.CatchUp(ctx, l.mirror, l.syncOptions(), l.watched)
 	if err == nil && len(l.warm.changes.Failed) > 0 {
 		err = &PartialSyncError{Failed: l.warm.changes.Failed}
 	}

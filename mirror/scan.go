@@ -35,7 +35,20 @@ type Found struct {
 // An entry that vanishes while it is scanned is absent. A directory that can't be listed, or was replaced by something
 // else, is in Trouble; only a top that can't be listed is an error.
 func (m *Mirror) Scan(ctx context.Context, side Side) (*Tree, error) {
+	return m.ScanMeeting(ctx, side, Meeting{})
+}
+
+// Meeting is told of the directories that a scan meets: Entering of each that is looked into, before it is opened, those
+// above before those below; Passing of each entry that may be a directory and is not looked into. Both may be called
+// concurrently. Nil: nobody is told.
+type Meeting struct {
+	Entering, Passing func(safety.RelPath)
+}
+
+// ScanMeeting is Scan for somebody who does something of his own with each directory.
+func (m *Mirror) ScanMeeting(ctx context.Context, side Side, meeting Meeting) (*Tree, error) {
 	v := m.view(side)
+	v.meeting = meeting
 	only, err := m.population(ctx, side)
 	if err != nil {
 		return nil, err
@@ -61,6 +74,7 @@ type view struct {
 	only      filter // nil: all
 	ownReadme bool
 	base      *Base
+	meeting   Meeting
 
 	unprotected bool // read-only entries are taken as writable: nothing flows back
 	apart       bool // what is left out is what is wanted
@@ -128,6 +142,9 @@ func (s *scanPart) note(p safety.RelPath, err error) {
 
 // list lists one directory and pushes those below.
 func (s *scanPart) list(v view, job scanJob, push func(scanJob)) error {
+	if v.meeting.Entering != nil {
+		v.meeting.Entering(job.path)
+	}
 	d, err := v.root.OpenDir(job.path)
 	if err != nil {
 		return err
@@ -145,18 +162,24 @@ func (s *scanPart) list(v view, job scanJob, push func(scanJob)) error {
 		found, err := v.look(d, job, n)
 		if err != nil {
 			s.note(job.path.Join(n.Name), err)
-			continue
+			found = Found{}
 		}
-		if found.Info.Kind == safety.Absent {
-			continue
+		if found.Info.Kind != safety.Absent {
+			out.add(n.Name, found)
 		}
-		out.add(n.Name, found)
 		if found.Info.Kind == safety.Directory && v.enters(job.path.Join(n.Name), found.Access) {
 			push(scanJob{job.path.Join(n.Name), found.Access})
+		} else if v.meeting.Passing != nil && mayBeDirectory(n.Kind, found.Info.Kind) {
+			v.meeting.Passing(job.path.Join(n.Name))
 		}
 	}
 	s.dirs = append(s.dirs, listing{job.path, out.treeDir})
 	return nil
+}
+
+// mayBeDirectory judges by what a listing and a look say; Absent is what neither knows.
+func mayBeDirectory(listed, found safety.Kind) bool {
+	return listed == safety.Directory || found == safety.Directory || listed == safety.Absent && found == safety.Absent
 }
 
 // ours reports whether the entry belongs to the mirror and not to what is mirrored. While the README is ours, a
