@@ -126,3 +126,11 @@ func TestTheProjectsPageHasAPlaceForTheReport(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWholeTakesTheTreesAskedFor(t *testing.T) {
+	for asked, want := range map[string]string{"T1,T2,big": "T1,T2", "T2": "T2", "big": ""} {
+		if got := strings.Join(wholeTrees(strings.Split(asked, ",")), ","); got != want {
+			t.Errorf("asked for %s: %s", asked, got)
+		}
+	}
+}
