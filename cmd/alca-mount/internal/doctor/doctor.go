@@ -185,7 +185,7 @@ func enough(n int) int {
 func reflink(r Reflink) Finding {
 	switch {
 	case !r.Tried:
-		return Finding{"copying", OK, "not tried: the project has no file with content that is mirrored", ""}
+		return Finding{"copying", OK, "not tried: the project has no mirrored file of 4 kB or more to try it with", ""}
 	case r.Shared:
 		return Finding{"copying", OK, "project and state directory share blocks: mirrors cost next to no time and space", ""}
 	}
