@@ -24,7 +24,7 @@ func ApplyHeld(ctx context.Context, state *mirror.StateDir, s *mirror.Session, p
 	if err != nil {
 		return "", Changes{}, err
 	}
-	u := &undoing{of: s, touched: map[safety.RelPath]*touchedDir{}, stay: map[safety.RelPath]bool{}}
+	u := &undoing{of: s, touched: map[safety.RelPath]*touchedDir{}, linked: map[uint64]bool{}, stay: map[safety.RelPath]bool{}}
 	if u.policy, err = dotfiles.New(s.Rules); err != nil {
 		return "", Changes{}, err
 	}

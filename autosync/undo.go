@@ -79,6 +79,7 @@ type undoing struct {
 	journal *journal.Journal
 	seq     uint64
 	touched map[safety.RelPath]*touchedDir
+	linked  map[uint64]bool // inodes of several names, one of which was taken
 	out     Undone
 }
 
@@ -101,7 +102,7 @@ type touchedDir struct {
 
 // planUndo looks at everything and changes nothing.
 func planUndo(ctx context.Context, state *mirror.StateDir, s *mirror.Session, opts UndoOptions) (*undoing, error) {
-	u := &undoing{of: s, stay: map[safety.RelPath]bool{}, touched: map[safety.RelPath]*touchedDir{}}
+	u := &undoing{of: s, stay: map[safety.RelPath]bool{}, touched: map[safety.RelPath]*touchedDir{}, linked: map[uint64]bool{}}
 	var err error
 	if u.policy, err = dotfiles.New(s.Rules); err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
+	"github.com/alca-mount/alca-mount/mirror/mirrortest"
 	"github.com/alca-mount/alca-mount/safety"
 )
 
@@ -346,5 +347,30 @@ func (p *pair) redo() {
 		if _, err := os.Lstat(filepath.Join(p.project, name)); err == nil {
 			p.t.Fatalf("%s is there after the undo was undone", name)
 		}
+	}
+}
+
+// One name of a file goes, another is written in place: that the first moved the file's ctime is no change of the user's.
+func TestUndoOfAnUndoWithHardLinks(t *testing.T) {
+	project := mirrortest.Make(t, filepath.Join(t.TempDir(), "project"), "b = linked", "c = 1")
+	if err := os.Link(filepath.Join(project, "b"), filepath.Join(project, "a")); err != nil {
+		t.Fatal(err)
+	}
+	p := newPairAt(t, project, mirror.Options{})
+	before := copyOf(t, p.project)
+	p.write(p.mirror, "a", "agent")
+	p.remove(p.mirror, "b")
+	p.once(autosync.Options{Deletes: true, Final: true})
+	after := copyOf(t, p.project)
+	of := p.m.Session
+	for i, want := range []string{before, after, before} {
+		u := p.undo(of, autosync.UndoOptions{})
+		if left := notePaths(u.Left); left != "" {
+			t.Errorf("undo %d left %s: %+v", i, left, u.Left)
+		}
+		if diff := unlike(t, want, p.project); diff != "" {
+			t.Errorf("undo %d:\n%s", i, diff)
+		}
+		of = p.session(u.Session)
 	}
 }

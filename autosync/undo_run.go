@@ -136,6 +136,9 @@ func (u *undoing) take(s *undoStep) error {
 		kept = out.Slot
 	}
 	s.gone, s.kept = true, kept
+	if s.now.Nlink > 1 {
+		u.linked[s.now.Ino] = true
+	}
 	u.done(s.seq, opDelete, s.path, mirror.Entry{}, kept, before)
 	return nil
 }
@@ -155,6 +158,9 @@ func (u *undoing) takeDir(s *undoStep) (string, error) {
 func (u *undoing) giveBack(s *undoStep) error {
 	if s.fate == fateMode {
 		return u.chmod(s.seq, s)
+	}
+	if err := u.lookAgain(s); err != nil {
+		return err
 	}
 	seq, now := s.seq+1, s.now
 	if s.gone {
@@ -194,6 +200,21 @@ func (u *undoing) giveBack(s *undoStep) error {
 		return u.chmod(u.seq, s)
 	}
 	return nil
+}
+
+// lookAgain takes what is at the path as it is now, where this undo moved another name of the same file: by that its ctime
+// moved, and nobody changed it.
+func (u *undoing) lookAgain(s *undoStep) error {
+	if s.gone || !u.linked[s.now.Ino] {
+		return nil
+	}
+	now, err := u.project.Lstat(s.path)
+	then := s.now
+	then.Ctime = now.Ctime
+	if err == nil && now == then {
+		s.now = now
+	}
+	return err
 }
 
 // bring moves a version out of its store to its path.

@@ -116,8 +116,11 @@ func relPaths(command string, s *mirror.Session, paths []string) ([]safety.RelPa
 	var out []safety.RelPath
 	for _, p := range paths {
 		rel := p
-		if filepath.IsAbs(p) {
+		switch {
+		case filepath.IsAbs(p):
 			rel = below(p, s.Project, s.Mirror)
+		case p != "":
+			rel = filepath.Clean(p) // ./src/ is as good as src
 		}
 		parsed, err := safety.ParseRelPath(filepath.ToSlash(rel))
 		if err != nil {
