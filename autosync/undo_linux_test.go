@@ -358,8 +358,9 @@ func TestUndoOfAnUndoWithHardLinks(t *testing.T) {
 	}
 	p := newPairAt(t, project, mirror.Options{})
 	before := copyOf(t, p.project)
-	p.write(p.mirror, "a", "agent")
 	p.remove(p.mirror, "b")
+	p.once(autosync.Options{Deletes: true})
+	p.write(p.mirror, "a", "agent")
 	p.once(autosync.Options{Deletes: true, Final: true})
 	after := copyOf(t, p.project)
 	of := p.m.Session

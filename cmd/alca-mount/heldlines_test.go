@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/launcher"
 	"github.com/alca-mount/alca-mount/safety"
 )
 
@@ -37,5 +39,16 @@ alca-mount: to let it pass: alca-mount apply s1 [PATH…]
 	e.listAll = ""
 	if all := told(e, true, false); strings.Count(all, "one of many") != 61 {
 		t.Errorf("without a command that lists them: %s", all)
+	}
+}
+
+// What failed is named by the end lines; the last word is how many, and anything else that went wrong.
+func TestPathsThatFailedAreNamedOnce(t *testing.T) {
+	partial := &launcher.PartialSyncError{Failed: []autosync.PathNote{{Path: "a", Why: "stage a: permission denied"}, {Path: "b", Why: "disk full"}}}
+	if got := toldBefore(errors.Join(nil, partial)).Error(); got != "2 paths could not be brought home" {
+		t.Error(got)
+	}
+	if err := errors.Join(errors.New("the events"), partial); toldBefore(err) != err {
+		t.Error("something else went wrong, and is not told")
 	}
 }

@@ -115,7 +115,7 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 		o.warn("--events %s: %v; later events are missing there", show(flags.events), bareErr(eerr))
 	}
 	if err != nil {
-		return stopped(ctx, &exitError{ownCode(res.ExitCode), err})
+		return stopped(ctx, &exitError{ownCode(res.ExitCode), toldBefore(err)})
 	}
 	if res.ExitCode == 0 && flags.build {
 		return a.artifactsTold(res)
@@ -124,6 +124,15 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 		return &exitError{code: res.ExitCode}
 	}
 	return nil
+}
+
+// toldBefore is err, but of paths that the end lines have named each only how many there are.
+func toldBefore(err error) error {
+	var partial *launcher.PartialSyncError
+	if !errors.As(err, &partial) || err.Error() != partial.Error() {
+		return err
+	}
+	return fmt.Errorf("%s could not be brought home", count(len(partial.Failed), "path"))
 }
 
 // ownCode is the code of a launch with an error: CMD's own where it failed by itself, never a success.
