@@ -206,7 +206,11 @@ func (w *warm) with(c autosync.Changes) autosync.Changes {
 	if w == nil {
 		return c
 	}
-	c.Refused = append(slices.Clone(w.aside), c.Refused...)
+	for _, n := range slices.Concat(w.aside, w.changes.Refused) { // what is still there is told by the end
+		if !slices.ContainsFunc(c.Refused, func(later autosync.PathNote) bool { return later.Path == n.Path && (n.Kept == "" || later.Kept == n.Kept) }) {
+			c.Refused = append(slices.Clip(c.Refused), n)
+		}
+	}
 	c.Conflicts = append(slices.Clone(w.changes.Conflicts), c.Conflicts...)
 	c.Deleted = append(slices.Clone(w.changes.Deleted), c.Deleted...)
 	c.ToProject = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(w.changes.ToProject), c.ToProject...))))
