@@ -57,7 +57,9 @@ func TryLock(path string) (*Lock, error) {
 			continue
 		}
 		if err == nil {
-			err = signLock(f)
+			if err = signLock(f); IsNoRoom(err) {
+				err = nil // it holds without a name: to remove what fills the disk takes a lock, too
+			}
 		}
 		if err != nil {
 			f.Close()

@@ -382,3 +382,19 @@ func TestKeptVersionsWithStateElsewhereAreNoPartOfTheProject(t *testing.T) {
 		}
 	}
 }
+
+// What fills the disk can be removed by the commands that do that: they take a lock, which has no room for a name then.
+func TestFullStateDiskCanBeEmptied(t *testing.T) {
+	w := newWorld(t, "a=1", "b=1")
+	w.smallDisk(w.state, 2<<10)
+	w.expect(0, "-q", "--", "sh", "-c", "echo 2 > a; rm b")
+	mirror := w.create("--name", "kept")
+	write(t, filepath.Join(mirror, "a"), "3\n")
+	w.fill(w.state, 0)
+	if r := w.expect(0, "prune", "--older-than", "0s"); !strings.Contains(r.stderr, "pruned: 1 ended session") {
+		t.Errorf("nothing was pruned: %v", r)
+	}
+	w.expect(125, "rm", "kept")
+	w.expect(0, "rm", "--force", "kept")
+	w.noMirrorLeft()
+}
