@@ -207,7 +207,9 @@ func (w *warm) with(c autosync.Changes) autosync.Changes {
 		return c
 	}
 	for _, n := range slices.Concat(w.aside, w.changes.Refused) { // what is still there is told by the end
-		if !slices.ContainsFunc(c.Refused, func(later autosync.PathNote) bool { return later.Path == n.Path && (n.Kept == "" || later.Kept == n.Kept) }) {
+		if !slices.ContainsFunc(c.Refused, func(later autosync.PathNote) bool {
+			return later.Path == n.Path && (n.Kept == "" || later.Kept == n.Kept)
+		}) {
 			c.Refused = append(slices.Clip(c.Refused), n)
 		}
 	}
