@@ -187,10 +187,25 @@ func (o *Overlay) Make(fill func(dir string) error) error {
 	if err := os.Mkdir(made, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := os.Rename(made, o.Tree()); err != nil {
+	if err := moveDir(made, o.Tree()); err != nil {
 		return err
 	}
 	return o.removeIn(newName)
+}
+
+// moveDir renames a directory that may be write-protected itself: only who may write to it may move it.
+func moveDir(from, to string) error {
+	info, err := os.Lstat(from)
+	if err != nil || !info.IsDir() {
+		return errors.Join(fmt.Errorf("%s: expected a directory", from), err)
+	}
+	if err := os.Chmod(from, info.Mode().Perm()|0o700); err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return os.Chmod(to, info.Mode().Perm())
 }
 
 // PutInto moves the directory to its path in a mirror.

@@ -95,6 +95,27 @@ func TestHalfADirectoryIsNeverUsed(t *testing.T) {
 	}
 }
 
+// A directory that its owner may not write to, as some tools leave theirs, is seeded all the same, and stays that.
+func TestWriteProtectedDirectoryIsSeeded(t *testing.T) {
+	o, err := Open(t.TempDir(), "", "node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	defer o.Remove()
+	err = o.Make(func(dir string) error {
+		write(t, filepath.Join(dir, "node_modules/f"), "x", 0o444)
+		return os.Chmod(filepath.Join(dir, "node_modules"), 0o555)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Lstat(o.Tree())
+	if err != nil || info.Mode().Perm() != 0o555 || read(t, filepath.Join(o.Tree(), "f")) != "x" {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
 func TestOnlyOneHasAnOverlay(t *testing.T) {
 	project := t.TempDir()
 	o, err := Open(project, "x", "node_modules")
