@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -238,7 +239,20 @@ func newShell(t *testing.T) *shell {
 		t.Fatal(err)
 	}
 	s.env = []string{"HOME=" + s.home, "TMPDIR=" + tmp, "PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TERM=dumb", "USER=you"}
+	t.Cleanup(func() { endPauses(tmp) })
 	return s
+}
+
+// endPauses ends what Podman without root leaves running of any command: a process that holds the namespace in this test's
+// own directory, which nobody will use again.
+func endPauses(tmp string) {
+	files, _ := filepath.Glob(filepath.Join(tmp, "podman-run-*", "libpod", "tmp", "pause.pid"))
+	for _, file := range files {
+		data, _ := os.ReadFile(file)
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil && pid > 1 {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 // run returns what each command printed.

@@ -130,3 +130,29 @@ func TestFirstFile(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// The reason is told at the first refusal: Podman does not refuse a second time, and then nobody knows what is wrong.
+func TestRefusedAttachSaysWhy(t *testing.T) {
+	asked := 0
+	sock := filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked++; strings.HasSuffix(r.URL.Path, "/containers/c/attach") && asked == 1 {
+			w.WriteHeader(http.StatusConflict)
+			_, _ = w.Write([]byte(`{"cause":"x","message":"no /dev/net/tun"}`))
+		}
+	})}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { server.Close() })
+	e, err := At("unix://" + sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	if stream, err := e.Attach(t.Context(), "c", false, true); err == nil || !strings.Contains(err.Error(), "no /dev/net/tun") {
+		t.Errorf("%v, %v", stream, err)
+	}
+}

@@ -3,16 +3,14 @@ package docker
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"time"
+	"net/url"
 
 	"github.com/docker/docker/api/types"
-	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
 )
 
@@ -42,33 +40,43 @@ func newStream(h types.HijackedResponse, tty bool) *Stream {
 
 // Attach connects to a container's streams; call it before Start, and nothing is missed.
 func (e *Engine) Attach(ctx context.Context, id string, tty, stdin bool) (*Stream, error) {
-	h, err := e.api.ContainerAttach(ctx, id, container.AttachOptions{
-		Stream: true, Stdin: stdin, Stdout: true, Stderr: true, DetachKeys: attachKeys,
-	})
+	query := url.Values{"stream": {"1"}, "stdout": {"1"}, "stderr": {"1"}, "detachKeys": {attachKeys}}
+	if stdin {
+		query.Set("stdin", "1")
+	}
+	h, err := e.upgrade(ctx, "/containers/"+id+"/attach?"+query.Encode())
 	if err != nil {
-		return nil, fmt.Errorf("attach to the container: %w", e.whyNot(ctx, "/containers/"+id+"/attach?stream=1&stdout=1", err))
+		return nil, fmt.Errorf("attach to the container: %w", err)
 	}
 	return newStream(h, tty), nil
 }
 
-// whyNot asks a second time, in plain HTTP, for what the client library drops: the engine's reason for a refused upgrade.
-func (e *Engine) whyNot(ctx context.Context, path string, first error) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://engine"+path, nil)
+// upgrade asks for a connection that goes both ways. The client library drops an engine's reason for refusing one; and
+// Podman, which sets the container up for it, may not refuse it a second time.
+func (e *Engine) upgrade(ctx context.Context, path string) (types.HijackedResponse, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://engine/v"+e.api.ClientVersion()+path, nil)
 	if err != nil {
-		return first
+		return types.HijackedResponse{}, err
 	}
-	answer, err := e.api.HTTPClient().Do(req)
+	req.Header.Set("Connection", "Upgrade")
+	req.Header.Set("Upgrade", "tcp")
+	conn, err := e.api.Dialer()(ctx)
 	if err != nil {
-		return first
+		return types.HijackedResponse{}, err
 	}
-	defer answer.Body.Close()
-	var said struct{ Message string }
-	if answer.StatusCode < 400 || json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&said) != nil || said.Message == "" {
-		return first
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // until there is an answer
+	if err := req.Write(conn); err != nil {
+		return types.HijackedResponse{}, errors.Join(err, conn.Close())
 	}
-	return errors.New(said.Message)
+	reader := bufio.NewReader(conn)
+	answer, err := http.ReadResponse(reader, req)
+	if err == nil && answer.StatusCode != http.StatusSwitchingProtocols {
+		err = fmt.Errorf("it answers %s%s", answer.Status, reason(answer.Body))
+	}
+	if err != nil {
+		return types.HijackedResponse{}, errors.Join(err, conn.Close())
+	}
+	return types.HijackedResponse{Conn: conn, Reader: reader}, nil
 }
 
 // Write sends to stdin.
