@@ -36,7 +36,7 @@ func folded(s string) string {
 
 // OneName reports whether a file system that folds case, or normalises Unicode, takes two names for one.
 func OneName(a, b string) bool {
-	return a == b || strings.ToLower(folded(a)) == strings.ToLower(folded(b))
+	return a == b || strings.EqualFold(folded(a), folded(b))
 }
 
 func foldRune(r rune) string {
