@@ -140,7 +140,10 @@ func (r *Root) copyFileOut(ctx context.Context, from *Dir, name string, to *Dir,
 	if err == nil {
 		err = to.SetTimes(toName, info.Mtime)
 	}
-	return err
+	if err != nil {
+		return errors.Join(err, to.Unlink(toName)) // half of a file is worse than none, and in the way of the next try
+	}
+	return nil
 }
 
 func (r *Root) copyDirOut(ctx context.Context, from *Dir, name string, to *Dir, toName string, info Info) error {
@@ -158,10 +161,39 @@ func (r *Root) copyDirOut(ctx context.Context, from *Dir, name string, to *Dir, 
 	if err != nil {
 		return err
 	}
-	for _, n := range names {
+	for i, n := range names {
 		if err := r.copyOut(ctx, src, n.Name, dst, n.Name); err != nil {
-			return err
+			return errors.Join(err, dropCopies(src, names[:i], dst), to.Rmdir(toName))
 		}
 	}
 	return nil
+}
+
+// dropCopies removes the copies of entries, and nothing else: somebody may have put something beside them.
+func dropCopies(from *Dir, names []Dirent, to *Dir) error {
+	var errs []error
+	for _, n := range names {
+		switch n.Kind {
+		case File, Symlink:
+			errs = append(errs, to.Unlink(n.Name))
+		case Directory:
+			errs = append(errs, dropDirCopy(from, n.Name, to))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func dropDirCopy(from *Dir, name string, to *Dir) error {
+	src, err := from.OpenDir(name)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := to.OpenDir(name)
+	if err != nil {
+		return err
+	}
+	defer dst.Close()
+	names, err := src.ReadDir()
+	return errors.Join(err, dropCopies(src, names, dst), to.Rmdir(name))
 }

@@ -188,7 +188,7 @@ func TestNamespaceTerminal(t *testing.T) {
 	shows("/dev/pts/")
 	shows("30 90")
 	tmux("resize-window", "-x", "77", "-y", "25")
-	typed("clear; stty size", "Enter")
+	typed("clear; until stty size | grep '25 77'; do :; done", "Enter") // it gets there by signals
 	shows("25 77")
 	typed("clear; sh -c 'echo sl\"\"eeps; exec sleep 1000'", "Enter")
 	shows("sleeps")
