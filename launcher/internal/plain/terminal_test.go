@@ -223,7 +223,7 @@ func TestFullScreenProgramAndTerminalAfterIt(t *testing.T) {
 			}
 			s := newScreen(t)
 			before := s.modes()
-			l := driver(t, append(argv, file)...).env("TERM=xterm").on(s)
+			l := driver(t, append(argv, file)...).env("TERM=xterm", "HOME="+t.TempDir()).on(s) // where both leave their histories
 			s.expect("some words")
 			keys := "q"
 			if argv[0] == "vi" {
