@@ -12,6 +12,22 @@ func (s *Session) EndedBadly() bool {
 	return s.Damaged == nil && (s.State == SessionRemoving || !s.Kept && s.State != SessionEnded)
 }
 
+// Crashed reports whether the session ended badly and is nobody's.
+//
+// RACE: it may have ended well, or gone, since its record was read. So the record is read again once nobody has it.
+func (s *Session) Crashed() bool {
+	if !s.EndedBadly() || s.held() {
+		return false
+	}
+	now, err := readRecord(s.dir)
+	return err == nil && (&Session{Record: now}).EndedBadly() && !s.held()
+}
+
+func (s *Session) held() bool {
+	holder, err := s.Holder()
+	return err == nil && holder.PID != 0
+}
+
 // KeepsVersions reports whether the session's folder, or its store elsewhere, holds a version that may be nowhere else:
 // displaced, of a conflict, refused, held, discarded. What cannot be looked into may hold one.
 func (s *Session) KeepsVersions() bool {

@@ -430,3 +430,42 @@ func TestStateDirThatCannotBeMadeSaysWhatToDo(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Between the reading of a record and the look at who holds the session it may end well, or go.
+func TestSessionThatEndedSinceItWasReadDidNotCrash(t *testing.T) {
+	project := filepath.Join(t.TempDir(), "p")
+	state := NewStateDir(filepath.Join(t.TempDir(), "state"))
+	read := func(s *Session) *Session {
+		all, err := state.List(project)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%+v, %v", all, err)
+		}
+		return all[0]
+	}
+	s, err := state.New(project, Record{State: SessionReady})
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := read(s)
+	if early.Crashed() {
+		t.Error("held, and crashed")
+	}
+	if err := s.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if !read(s).Crashed() {
+		t.Error("let go of in the middle, and not crashed")
+	}
+	if err := s.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(func(r *Record) { r.Kept = true }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if early.Crashed() {
+		t.Error("kept since it was read, and crashed")
+	}
+}

@@ -123,7 +123,7 @@ func (a *app) endedBadly(args []string) ([]*mirror.Session, error) {
 	all, err := state.List(project)
 	var out []*mirror.Session
 	for _, s := range all {
-		if _, pid := stateOf(s); pid == 0 && s.EndedBadly() {
+		if s.Crashed() {
 			out = append(out, s)
 		}
 	}
@@ -357,7 +357,7 @@ func tellBadEnds(o *output, state *mirror.StateDir, project string) {
 		return // what follows makes a session there, and says what is wrong
 	}
 	for _, s := range all {
-		if _, pid := stateOf(s); pid != 0 || !s.EndedBadly() {
+		if !s.Crashed() {
 			continue
 		}
 		still := ""
