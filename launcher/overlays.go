@@ -374,11 +374,22 @@ func (l *launch) knowPlace(workdir string) error {
 // makePlaces makes the directories of the mirror that the binds go over.
 func makePlaces(m *mirror.Mirror, binds []bind) error {
 	for _, b := range binds {
-		if err := m.Root.MkdirAll(b.path, 0o755); err != nil {
+		make := func() error { return m.Root.MkdirAll(b.path, 0o755) }
+		if err := overlay.Writable(m.Root, lowestDir(m.Root, b.path), make); err != nil {
 			return fmt.Errorf("overlay %s: %w", b.path, err)
 		}
 	}
 	return nil
+}
+
+// lowestDir is the lowest directory above p that is there.
+func lowestDir(root *safety.Root, p safety.RelPath) safety.RelPath {
+	for dir := p.Dir(); dir != safety.Top; dir = dir.Dir() {
+		if info, err := root.Lstat(dir); err == nil && info.Kind == safety.Directory {
+			return dir
+		}
+	}
+	return safety.Top
 }
 
 // runSeeds runs the commands of overlays that have to be made, where CMD is going to run.

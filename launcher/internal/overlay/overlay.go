@@ -219,7 +219,21 @@ func (o *Overlay) PutInto(ctx context.Context, mirror *safety.Root, session stri
 	if err := o.Save(); err != nil {
 		return err
 	}
-	return root.MoveOut(ctx, TreeName, mirror, o.Path)
+	return Writable(mirror, o.Path.Dir(), func() error { return root.MoveOut(ctx, TreeName, mirror, o.Path) })
+}
+
+// Writable calls do, and once more with the directory dir open for its owner if do may not change what is in it: the mirror's
+// copy of a write-protected directory is so too.
+func Writable(root *safety.Root, dir safety.RelPath, do func() error) error {
+	err := do()
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	info, lookErr := root.Lstat(dir)
+	if lookErr != nil || info.Kind != safety.Directory || root.Chmod(dir, info, info.Mode|0o300) != nil {
+		return err
+	}
+	return errors.Join(do(), root.Chmod(dir, info, info.Mode))
 }
 
 // TakeOut moves the directory back from a mirror. What the agent left there that is no directory stays behind; and where
@@ -235,7 +249,8 @@ func (o *Overlay) TakeOut(ctx context.Context, mirror *safety.Root) error {
 			return err
 		}
 		defer root.Close()
-		if err := mirror.MoveOut(ctx, o.Path, root, TreeName); err != nil {
+		err = Writable(mirror, o.Path.Dir(), func() error { return mirror.MoveOut(ctx, o.Path, root, TreeName) })
+		if err != nil {
 			return err
 		}
 	}
