@@ -94,6 +94,9 @@ func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
 		return nil, err
 	}
 	if err := e.open(); err != nil {
+		for _, store := range e.stores {
+			store.Abandon()
+		}
 		return nil, errors.Join(err, e.journal.Close())
 	}
 	return e, nil
@@ -140,8 +143,22 @@ func (e *engine) openStores() error {
 			return fmt.Errorf("open the %s's store: %w", mirror.Side(side), err)
 		}
 		e.stores[side] = store
+		if then := places[0]; store.Path() != then && len(e.history.unfinished()) > 0 && isThere(root, then) {
+			return fmt.Errorf("what was cut short is in %q, and nothing can be moved from there into %q now", then, root.Path())
+		}
 	}
 	return nil
+}
+
+// isThere reports whether a store may still hold something.
+func isThere(root *safety.Root, dir string) bool {
+	store, err := safety.ReopenStore(root, dir)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	defer store.Close()
+	last, err := store.LastSeq()
+	return last > 0 || err != nil
 }
 
 // skipUsedSlots goes on behind every number in use. A kill between staging and the intent leaves a slot that the

@@ -110,7 +110,8 @@ func (u *undoing) considerHeld(ctx context.Context, h HeldChange, agreed mirror.
 	if err == nil {
 		same, err = isAsLeft(ctx, u.project, c, now)
 	}
-	kept := u.places.in(u.of, h.Kept).root != nil
+	at := u.places.in(u.of, h.Kept)
+	kept := at.root != nil
 	if last, ok := u.places.latest(h.Path); ok && err == nil && !kept && !h.Version.Absent() {
 		home, err = isAsLeft(ctx, u.project, last, now) // by an apply that was cut short, and then settled
 	}
@@ -122,6 +123,8 @@ func (u *undoing) considerHeld(ctx context.Context, h HeldChange, agreed mirror.
 		u.considerHeldDeletion(s, same)
 	case home:
 		u.noteDone(undoStep{changed: c, fate: fateBring})
+	case !kept && at.err != nil:
+		u.fail(h.Path, at.err)
 	case !kept:
 		u.fail(h.Path, fmt.Errorf("it is not kept any more: %s", h.Kept))
 	case h.Version.Kind == safety.Directory && now.Kind == safety.Directory:

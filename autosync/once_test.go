@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/autosync/internal/journal"
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/mirror/mirrortest"
@@ -601,4 +602,55 @@ func (p *pair) hook(side mirror.Side, before safety.Before) {
 	p.must(err)
 	p.must((*at).Close())
 	*at = root
+}
+
+func TestStartThatFailsLeavesNoStore(t *testing.T) {
+	p := newPair(t, "a")
+	broken := errors.New("broken")
+	p.hook(mirror.MirrorSide, func(op safety.Op, _ string) error {
+		if op == safety.OpProbe {
+			return broken
+		}
+		return nil
+	})
+	if _, err := autosync.Once(t.Context(), p.m, autosync.Options{}); !errors.Is(err, broken) {
+		t.Fatalf("the mirror has no place for a store: %v", err)
+	}
+	if _, err := os.Lstat(filepath.Join(p.m.Session.Dir(), "store")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the project's store is left: %v", err)
+	}
+}
+
+// The version that a crash left on its way is in the store where it was, and in no other that would do.
+func TestWhatWasCutShortIsNotLookedForElsewhere(t *testing.T) {
+	p := newPair(t, "a")
+	p.must(os.WriteFile(filepath.Join(p.mirror, "a"), []byte("agent"), 0o644))
+	p.sync()
+	p.cutShort("a")
+	broken := true
+	p.hook(mirror.ProjectSide, func(op safety.Op, name string) error {
+		if broken && op == safety.OpProbe && name == filepath.Join(p.m.Session.Dir(), "store") {
+			return errors.New("broken")
+		}
+		return nil
+	})
+	_, err := autosync.Once(t.Context(), p.m, autosync.Options{})
+	if err == nil || !strings.Contains(err.Error(), "what was cut short is in") {
+		t.Errorf("the store could not be used: %v", err)
+	}
+	if stores := p.m.Session.Stores[0]; stores != filepath.Join(p.m.Session.Dir(), "store") {
+		t.Errorf("the store counts as in %s now", stores)
+	}
+	broken = false
+	p.sync()
+}
+
+// cutShort gives the session's journal an intent without an end.
+func (p *pair) cutShort(name string) {
+	p.t.Helper()
+	j, err := journal.Open(filepath.Join(p.m.Session.Dir(), "journal"), func(map[string]any) error { return nil })
+	p.must(err)
+	p.must(j.Append(map[string]any{"t": "I", "seq": 1000, "op": "put", "path": []byte(name), "expect": mirror.Stamp{}}))
+	p.must(j.Flush(true))
+	p.must(j.Close())
 }

@@ -3,6 +3,7 @@ package autosync
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,9 @@ func bringHome(ctx context.Context, project *safety.Root, store string, keepRoot
 		return nil
 	}
 	from, err := safety.OpenRoot(store)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it was brought home before, or the user removed it
+	}
 	if err != nil {
 		return err
 	}

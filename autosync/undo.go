@@ -312,10 +312,20 @@ func (u *undoing) begin(state *mirror.StateDir, s *mirror.Session) error {
 }
 
 // end makes all durable, before the journal says that it is done, and ends the undo's session. One that did nothing goes.
+// Where that fails, the session stays as one that was cut short, and what comes next settles it.
 func (u *undoing) end() error {
-	err := errors.Join(u.syncAll(), u.journal.Close(), u.bringStoreHome(), u.store.Close())
-	if err == nil && len(u.out.Restored)+len(u.out.Removed) == 0 {
+	nothing := len(u.out.Restored)+len(u.out.Removed) == 0
+	if nothing {
 		u.out.Session = ""
+	}
+	err := errors.Join(u.syncAll(), u.journal.Close(), u.store.Close())
+	if err == nil && len(u.out.Failed) > 0 {
+		err = settleUndo(u.session) // a version may be on its way, and the call that puts it back failed, too
+	}
+	if err == nil {
+		err = undoStoreHome(u.project, u.session)
+	}
+	if err == nil && nothing && !u.session.KeepsVersions() {
 		return errors.Join(u.session.Remove(), u.session.Unlock())
 	}
 	if err == nil {
@@ -323,15 +333,6 @@ func (u *undoing) end() error {
 		err = u.session.Save()
 	}
 	return errors.Join(err, u.session.Unlock())
-}
-
-func (u *undoing) bringStoreHome() error {
-	home, err := safety.OpenRoot(u.session.Dir())
-	if err != nil {
-		return err
-	}
-	defer home.Close()
-	return bringHome(context.Background(), u.project, u.store.Path(), home, "store") // bounded by what the undo displaced
 }
 
 // syncAll makes the changed names durable on both sides of each rename.

@@ -319,6 +319,62 @@ func TestUndoSurvivesKills(t *testing.T) {
 	}
 }
 
+// Whatever call of an undo fails, alone or with all that follow, another undo ends where one that did not fail does, and
+// loses nothing.
+func TestUndoOnAFailingDiskLosesNothing(t *testing.T) {
+	names := []safety.Op{safety.OpExchange, safety.OpPutBack, safety.OpBringIn, safety.OpMoveOut, safety.OpDelete, safety.OpLink}
+	all := func(safety.Op) bool { return true }
+	naming := func(op safety.Op) bool { return slices.Contains(names, op) }
+	for what, fails := range map[string]failing{
+		"one call":           {counts: all, step: *undoKillStep},
+		"all calls from one": {counts: all, stays: true, step: *undoKillStep},
+		"no names any more":  {counts: naming, stays: true, step: 1}, // what has left its place can't be put back
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			for at := 1; fails.in(t, at); at += fails.step {
+			}
+		})
+	}
+}
+
+// failing makes a call fail of those that count, and where it stays those that follow.
+type failing struct {
+	counts func(safety.Op) bool
+	stays  bool
+	step   int
+}
+
+// in makes the call at fail in an undo. It reports whether there were as many.
+func (f failing) in(t *testing.T, at int) bool {
+	p := oldPair(t, "a", "b/c", "link -> a", "kind/x")
+	before := copyOf(t, p.project)
+	p.must(exec.Command("sh", "-c", "cd '"+p.mirror+"' && echo agent >a && rm -rf b link kind && echo k >kind && mkdir new && echo n >new/f").Run())
+	p.sync()
+	var calls int
+	var failed safety.Op
+	u, err := autosync.Undo(t.Context(), p.state(), p.m.Session, autosync.UndoOptions{}.Seen(func(op safety.Op, _ string) error {
+		if !f.counts(op) {
+			return nil
+		}
+		if calls++; calls == at {
+			failed = op
+		}
+		if calls == at || calls > at && f.stays {
+			return syscall.EIO
+		}
+		return nil
+	}))
+	again := p.undo(p.m.Session, autosync.UndoOptions{})
+	if d := unlike(t, before, p.project); d != "" && !onlyDirTimes(d) {
+		t.Fatalf("failed at %d %s (%v %+v), then undone:\n%s%+v", at, failed, err, u, d, again)
+	}
+	if failed != safety.OpStageStat { // what it placed is not known as its own then, and left as changed since
+		p.redo()
+	}
+	return failed != ""
+}
+
 // onlyDirTimes reports whether nothing differs but times of directories: a kill may have come just before one was noted, here or
 // in a round before.
 func onlyDirTimes(d string) bool {
@@ -335,7 +391,8 @@ func (p *pair) redo() {
 	p.t.Helper()
 	all, err := p.state().List("")
 	p.must(err)
-	for _, s := range slices.Backward(all) {
+	slices.SortFunc(all, func(a, b *mirror.Session) int { return b.Created.Compare(a.Created) }) // ids of one moment are in any order
+	for _, s := range all {
 		if s.Undoes == p.m.Session.ID {
 			p.undo(s, autosync.UndoOptions{})
 		}

@@ -174,6 +174,9 @@ func (u *undoing) giveBack(s *undoStep) error {
 		return err
 	}
 	from := u.places.find(s.changed)
+	if from.root == nil && from.err != nil {
+		return from.err
+	}
 	if from.root == nil {
 		return u.remake(s, before)
 	}
@@ -309,6 +312,9 @@ func (u *undoing) makeParents(p safety.RelPath) error {
 		}
 		if info.Kind != safety.Absent {
 			return fmt.Errorf("a %v is at %s: undo that, too", info.Kind, dir)
+		}
+		if slices.ContainsFunc(u.out.Failed, func(n PathNote) bool { return n.Path == dir }) {
+			return fmt.Errorf("%s did not come back", dir) // the next try brings it with its mode and times
 		}
 		before, err := u.touch(dir.Dir())
 		if err != nil {

@@ -1,9 +1,12 @@
 package autosync
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/alca-mount/alca-mount/autosync/internal/journal"
@@ -66,25 +69,51 @@ func settleUndo(s *mirror.Session) error {
 	if err != nil {
 		return err
 	}
-	if len(open) == 0 || s.Stores[0] == "" {
+	if s.Stores[0] == "" {
 		return j.Close()
 	}
+	order = slices.DeleteFunc(order, func(seq uint64) bool { _, ok := open[seq]; return !ok })
+	return errors.Join(settleIntents(s, j, order, open), j.Close())
+}
+
+// settleIntents settles what is open, in the order in which it was intended, and leaves nothing in the project but the
+// user's files.
+func settleIntents(s *mirror.Session, j *journal.Journal, order []uint64, open map[uint64]record) error {
 	project, err := safety.OpenRoot(s.Project)
+	if len(order) == 0 && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		return errors.Join(err, j.Close())
+		return err
 	}
 	defer project.Close()
-	store, err := safety.OpenStore(project, true, s.ID, s.Stores[0])
+	store, err := safety.ReopenStore(project, s.Stores[0])
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // with all that was in it
+	}
 	if err != nil {
-		return errors.Join(err, j.Close())
+		return err
 	}
 	defer store.Close()
 	for _, seq := range order {
-		if r, ok := open[seq]; ok && err == nil {
-			err = settleIntent(project, store, j, r)
+		if err := settleIntent(project, store, j, open[seq]); err != nil {
+			return err
 		}
 	}
-	return errors.Join(err, store.Sync(), j.Close())
+	if err := store.Sync(); err != nil {
+		return err
+	}
+	return undoStoreHome(project, s)
+}
+
+// undoStoreHome brings home the store of an undo that had to lie in the project.
+func undoStoreHome(project *safety.Root, s *mirror.Session) error {
+	home, err := safety.OpenRoot(s.Dir())
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	return bringHome(context.Background(), project, s.Stores[0], home, "store") // bounded by what the undo displaced
 }
 
 // settleIntent finds out what became of one call. A version that had left its store and not come to its path goes back.

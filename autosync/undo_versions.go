@@ -1,8 +1,11 @@
 package autosync
 
 import (
+	"cmp"
 	"errors"
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/alca-mount/alca-mount/mirror"
@@ -29,6 +32,7 @@ type pastUndo struct {
 type place struct {
 	root *safety.Root // nil: nowhere
 	path safety.RelPath
+	err  error // it may lie where nobody can look
 }
 
 func (p place) String() string {
@@ -55,6 +59,8 @@ func findVersions(state *mirror.StateDir, s *mirror.Session, before safety.Befor
 		}
 		v.undos = append(v.undos, past)
 	}
+	// Ids of one moment are in any order.
+	slices.SortStableFunc(v.undos, func(a, b pastUndo) int { return a.session.Created.Compare(b.session.Created) })
 	return v, nil
 }
 
@@ -62,16 +68,19 @@ func findVersions(state *mirror.StateDir, s *mirror.Session, before safety.Befor
 func (v *versions) later() []record {
 	var out []record
 	for _, u := range v.undos {
-		if u.session.ID > v.of.ID {
+		if v.after(u) {
 			out = append(out, u.records...)
 		}
 	}
 	return out
 }
 
+// after reports whether an undo was made after the session began.
+func (v *versions) after(u pastUndo) bool { return u.session.Created.After(v.of.Created) }
+
 // latest returns what the latest undo of the session, or undo of an undo, made of a path.
 func (v *versions) latest(p safety.RelPath) (changed, bool) {
-	for i := len(v.undos) - 1; i >= 0 && v.undos[i].session.ID > v.of.ID; i-- {
+	for i := len(v.undos) - 1; i >= 0 && v.after(v.undos[i]); i-- {
 		if c, ok := v.undos[i].changes[p]; ok {
 			return c, true
 		}
@@ -79,53 +88,62 @@ func (v *versions) latest(p safety.RelPath) (changed, bool) {
 	return changed{}, false
 }
 
-// find returns where a former version lies; the zero place where it is kept no more.
+// find returns where a former version lies; a place without a root where it is kept no more.
 func (v *versions) find(c changed) place {
-	if at := v.in(v.of, c.before.kept); at.root != nil {
-		return at
+	first := v.in(v.of, c.before.kept)
+	if first.root != nil {
+		return first
 	}
 	for i := len(v.undos) - 1; i >= 0; i-- {
 		other, ok := v.undos[i].changes[c.path]
 		if !ok || other.before.kept == "" || !sameEntry(other.before.stamp, c.before.stamp) {
 			continue
 		}
-		if at := v.in(v.undos[i].session, other.before.kept); at.root != nil {
+		at := v.in(v.undos[i].session, other.before.kept)
+		if at.root != nil {
 			return at
 		}
+		first.err = cmp.Or(first.err, at.err)
 	}
-	return place{}
+	return first
 }
 
 // in finds a kept version of a session, which must lie in a folder of that session: the path comes from a file that
 // others may have written.
-func (v *versions) in(s *mirror.Session, kept string) place {
+func (v *versions) in(s *mirror.Session, kept string) (at place) {
 	store := filepath.Join(s.Dir(), "store")
-	for _, at := range []struct{ top, path string }{
+	for _, c := range []struct{ top, path string }{
 		{s.Stores[0], kept}, {s.Dir(), kept},
 		{store, filepath.Join(store, filepath.Base(kept))}, // a store in the project was brought home
 	} {
-		rel, below := strings.CutPrefix(at.path, at.top+string(filepath.Separator))
+		rel, below := strings.CutPrefix(c.path, c.top+string(filepath.Separator))
 		p, err := safety.ParseRelPath(filepath.ToSlash(rel))
-		if kept == "" || at.top == "" || !below || err != nil {
+		if kept == "" || c.top == "" || !below || err != nil {
 			continue
 		}
-		if root := v.open(at.top); root != nil {
-			if info, err := root.Lstat(p); err == nil && info.Kind != safety.Absent {
-				return place{root, p}
+		root, err := v.open(c.top)
+		if root != nil {
+			var info safety.Info
+			if info, err = root.Lstat(p); err == nil && info.Kind != safety.Absent {
+				return place{root: root, path: p}
 			}
 		}
+		at.err = cmp.Or(at.err, err)
 	}
-	return place{}
+	return at
 }
 
 // open returns the folder; nil where there is none.
-func (v *versions) open(top string) *safety.Root {
-	root, tried := v.roots[top]
-	if !tried {
-		root, _ = safety.OpenRootWith(top, v.before) // an error: nothing is kept there
-		v.roots[top] = root
+func (v *versions) open(top string) (*safety.Root, error) {
+	if root, tried := v.roots[top]; tried {
+		return root, nil
 	}
-	return root
+	root, err := safety.OpenRootWith(top, v.before)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	v.roots[top] = root
+	return root, nil
 }
 
 // sync makes durable that names went from the stores.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/alca-mount/alca-mount/safety"
 )
 
 // How long, and how much of, what ended sessions keep is kept unless somebody says otherwise.
@@ -25,8 +27,9 @@ type PruneOptions struct {
 	After   time.Duration
 	Size    int64
 	DryRun  bool
-	// Spare says why a session stays all the same: "" for one that may go. It is asked again with the session locked.
-	Spare func(*Session) string
+	// Spare says why a session stays all the same: "" for one that may go. It is asked again with the session locked. One
+	// of which it can't be said stays, too, and the error is among those of Prune.
+	Spare func(*Session) (string, error)
 }
 
 // Pruned is a session that went, or with DryRun would.
@@ -53,8 +56,13 @@ func (s *StateDir) Prune(ctx context.Context, opts PruneOptions) ([]Pruned, erro
 		}
 	}
 	slices.SortStableFunc(list, func(a, b *Session) int { return a.Ended.Compare(b.Ended) })
-	list = slices.DeleteFunc(list, func(one *Session) bool { return !one.mayGo(opts) })
-	p := pruning{ctx: ctx, opts: opts, list: make([]Pruned, len(list)), sessions: list}
+	var errs []error
+	list = slices.DeleteFunc(list, func(one *Session) bool {
+		may, err := one.mayGo(opts)
+		errs = append(errs, err)
+		return !may
+	})
+	p := pruning{ctx: ctx, opts: opts, list: make([]Pruned, len(list)), sessions: list, errs: errs}
 	for i, one := range list {
 		p.list[i] = Pruned{Session: one.ID, Project: one.Project, Ended: one.Ended}
 	}
@@ -157,24 +165,37 @@ func days(d time.Duration) string {
 }
 
 // mayGo reports whether nothing speaks against a session's removal but that it may be young.
-func (s *Session) mayGo(opts PruneOptions) bool {
-	holder, err := s.Holder()
-	return s.OnlyKeeps() && (err != nil || holder.PID == 0) && (opts.Spare == nil || opts.Spare(s) == "")
+func (s *Session) mayGo(opts PruneOptions) (bool, error) {
+	if holder, err := s.Holder(); !s.OnlyKeeps() || err == nil && holder.PID != 0 {
+		return false, nil
+	}
+	return s.notSpared(opts)
+}
+
+func (s *Session) notSpared(opts PruneOptions) (bool, error) {
+	if opts.Spare == nil {
+		return true, nil
+	}
+	why, err := opts.Spare(s)
+	if err != nil {
+		return false, fmt.Errorf("session %s: %w", s.ID, err)
+	}
+	return why == "", nil
 }
 
 // prune removes a session if it is still what it was listed as. Another process may have taken it up since.
 func (s *Session) prune(opts PruneOptions) (gone bool, err error) {
 	if err := s.Lock(); err != nil {
-		return false, nil // in use
+		return false, unlessTaken(err)
 	}
 	defer s.Unlock()
 	now, err := readRecord(s.dir)
 	if err != nil {
-		return false, nil // gone since, or written by another version
+		return false, unlessTaken(err)
 	}
 	s.Record = now
-	if !s.OnlyKeeps() || opts.Spare != nil && opts.Spare(s) != "" {
-		return false, nil
+	if may, err := s.notSpared(opts); !s.OnlyKeeps() || !may {
+		return false, err
 	}
 	if opts.DryRun {
 		return true, nil
@@ -187,6 +208,15 @@ func (s *Session) prune(opts PruneOptions) (gone bool, err error) {
 		return false, err
 	}
 	return true, nil
+}
+
+// unlessTaken is nil for an error that only says that another process has the session now, or has removed it.
+func unlessTaken(err error) error {
+	var held *safety.LockedError
+	if errors.As(err, &held) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // size is how many bytes of the disk the session keeps, in its folder and in stores elsewhere: of a file with holes what

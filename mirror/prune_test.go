@@ -1,9 +1,11 @@
 package mirror
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,11 +118,11 @@ func TestPruneSparesWhatIsNotOnlyKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer running.Unlock()
-	opts := PruneOptions{Spare: func(s *Session) string {
+	opts := PruneOptions{Spare: func(s *Session) (string, error) {
 		if s.ID == spared.ID {
-			return "held"
+			return "held", nil
 		}
-		return ""
+		return "", nil
 	}}
 	if got := pruned(t, state, opts); len(got) > 0 {
 		t.Errorf("pruned %q", got)
@@ -136,7 +138,7 @@ func TestPruneLooksAgainWithTheSessionLocked(t *testing.T) {
 	state := NewStateDir(filepath.Join(t.TempDir(), "state"))
 	s := endSession(t, state, project, time.Hour, 1, nil)
 	asked := 0
-	opts := PruneOptions{Spare: func(*Session) string {
+	opts := PruneOptions{Spare: func(*Session) (string, error) {
 		if asked++; asked == 1 {
 			again := &Session{Record: s.Record, dir: s.dir}
 			again.State = SessionReady
@@ -144,7 +146,7 @@ func TestPruneLooksAgainWithTheSessionLocked(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return ""
+		return "", nil
 	}}
 	if got := pruned(t, state, opts); len(got) > 0 {
 		t.Errorf("pruned %q", got)
@@ -162,11 +164,11 @@ func TestPruneThatIsCutShortCanBeFinished(t *testing.T) {
 	s := endSession(t, state, filepath.Join(dir, "p"), time.Hour, 1, func(s *Session) {
 		s.Untold, s.Stores[0] = true, filepath.Join(blocked, s.ID)
 	})
-	opts := PruneOptions{Spare: func(s *Session) string {
+	opts := PruneOptions{Spare: func(s *Session) (string, error) {
 		if _, err := os.Lstat(filepath.Join(s.Dir(), "kept")); s.Untold && err != nil {
-			return "not told"
+			return "not told", nil
 		}
-		return ""
+		return "", nil
 	}}
 	if _, err := state.Prune(t.Context(), opts); err == nil {
 		t.Fatal("a store that is a file was removed")
@@ -179,5 +181,24 @@ func TestPruneThatIsCutShortCanBeFinished(t *testing.T) {
 	}
 	if got := pruned(t, state, opts); !slices.Equal(got, []string{s.ID}) {
 		t.Errorf("pruned %q", got)
+	}
+}
+
+func TestPruneSaysWhatItCouldNotTake(t *testing.T) {
+	project := filepath.Join(t.TempDir(), "p")
+	state := NewStateDir(filepath.Join(t.TempDir(), "state"))
+	s := endSession(t, state, project, time.Hour, 1, nil)
+	if err := os.Mkdir(filepath.Join(s.Dir(), lockName), 0o700); err != nil { // nothing that can be locked
+		t.Fatal(err)
+	}
+	blind := endSession(t, state, project, time.Hour, 1, nil)
+	gone, err := state.Prune(t.Context(), PruneOptions{After: time.Minute, Size: 1 << 30, Spare: func(s *Session) (string, error) {
+		if s.ID == blind.ID {
+			return "", errors.New("not to be seen")
+		}
+		return "", nil
+	}})
+	if err == nil || !strings.Contains(err.Error(), s.ID) || !strings.Contains(err.Error(), blind.ID) || len(gone) > 0 {
+		t.Errorf("%v gone, error %v", gone, err)
 	}
 }

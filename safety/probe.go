@@ -29,18 +29,29 @@ func OpenStore(root *Root, durable bool, name string, dirs ...string) (*Store, e
 		}
 		s.durable = durable
 		if s.placing == Exchange {
-			return s, errors.Join(second.abandon(), s.hideFromGit())
+			second.Abandon()
+			return s, s.hideFromGit()
 		}
 		if second == nil {
 			second = s
 			continue
 		}
-		s.abandon()
+		s.Abandon()
 	}
 	if second != nil {
 		return second, second.hideFromGit()
 	}
 	return nil, fmt.Errorf("no place on the file system of %q for a store: %w", root.path, errors.Join(errs...))
+}
+
+// ReopenStore opens a store that is there to settle what is in it, also where nothing can be placed from it at the
+// moment: the version that a slot holds is in that folder and in no other.
+func ReopenStore(root *Root, dir string) (*Store, error) {
+	fd, pathOnly, err := root.sys.openRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open store %q: %w", dir, err)
+	}
+	return &Store{root: root, dir: dir, durable: true, folder: &Dir{sys: root.sys, name: dir, fd: fd, pathOnly: pathOnly}}, nil
 }
 
 // hideFromGit keeps a store that has to lie inside its root out of git's sight: what is in it is old versions, some of
@@ -134,7 +145,7 @@ func openCandidate(root *Root, c candidate) (*Store, error) {
 	s := &Store{root: root, dir: c.dir, folder: &Dir{sys: root.sys, name: c.dir, fd: fd, pathOnly: pathOnly}}
 	s.placing, err = s.probe()
 	if err != nil {
-		s.abandon()
+		s.Abandon()
 		return nil, fmt.Errorf("probe store %q: %w", c.dir, err)
 	}
 	return s, nil
@@ -157,19 +168,20 @@ func makePrivate(s *sys, dir string) error {
 	return nil
 }
 
-// abandon closes a candidate that was not taken and removes its folder if it is empty, as one that we just made is.
-func (s *Store) abandon() error {
-	if s == nil {
-		return nil
+// Abandon closes the store of a start that failed, and removes its folder where nothing is kept in it: what could not be
+// used must not be left in a project. The nil Store has nothing to close.
+func (s *Store) Abandon() {
+	if s != nil {
+		s.folder.Close()
+		removeEmptied(s.dir)
 	}
-	s.folder.Close()
-	removeEmptied(s.dir)
-	return nil
 }
 
-// removeEmptied removes a store's folder, and the reserved one above it, where nothing is in them: what could not be
-// used must not be left in a project.
+// removeEmptied removes a store's folder, and the reserved one above it, where nothing is in them.
 func removeEmptied(dir string) {
+	if list, err := os.ReadDir(dir); err == nil && len(list) == 1 && list[0].Name() == ".gitignore" {
+		os.Remove(filepath.Join(dir, ".gitignore")) // of hideFromGit
+	}
 	os.Remove(dir)
 	if parent := filepath.Dir(dir); Reserved(filepath.Base(parent)) {
 		os.Remove(parent)

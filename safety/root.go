@@ -276,7 +276,10 @@ func (r *Root) Mkdir(p RelPath, mode uint32) error {
 			return err
 		}
 		defer closeFD(fd)
-		return takeOwner(r.sys, OpChown, dirfd, fd, name, mode)
+		if err = takeOwner(r.sys, OpChown, dirfd, fd, name, mode); err != nil {
+			_ = r.sys.rmdir(OpRmdir, dirfd, name)
+		}
+		return err
 	})
 }
 
@@ -308,6 +311,14 @@ func mkdirAt(s *sys, dirfd int, name string, mode uint32) (int, error) {
 	if err := s.mkdir(OpMkdir, dirfd, name, 0o700); err != nil {
 		return -1, err
 	}
+	fd, err := finishMade(s, dirfd, name, mode)
+	if err != nil {
+		_ = s.rmdir(OpRmdir, dirfd, name) // with another mode than asked for it would pass for somebody else's
+	}
+	return fd, err
+}
+
+func finishMade(s *sys, dirfd int, name string, mode uint32) (int, error) {
 	fd, _, err := s.openListable(OpDirOpen, dirfd, name)
 	if err != nil {
 		return -1, err

@@ -654,3 +654,29 @@ func (b *bench) replaceFor(d time.Duration) (placed, changed, surprises int) {
 	b.kept = kept
 	return placed, changed, surprises
 }
+
+func TestAbandonedStoreLeavesNothingInTheProjectButWhatItKeeps(t *testing.T) {
+	for _, kept := range []bool{false, true} {
+		dir := t.TempDir()
+		root, err := OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { root.Close() })
+		own := filepath.Join(dir, reservedPrefix+"store", "s1")
+		if err := os.Mkdir(filepath.Dir(own), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		store, err := OpenStore(root, true, "s1", own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept {
+			write(t, store.SlotPath(1), "kept")
+		}
+		store.Abandon()
+		if _, err := os.Lstat(filepath.Dir(own)); (err == nil) != kept {
+			t.Errorf("kept %v: %v", kept, err)
+		}
+	}
+}

@@ -136,18 +136,22 @@ func tellPruned(o *output, gone []mirror.Pruned, dryRun bool) {
 }
 
 // whySpare says why a session that ended is not pruned.
-func whySpare(s *mirror.Session) string {
+func whySpare(s *mirror.Session) (string, error) {
 	held, err := autosync.ReadHeld(s.Dir())
 	if err != nil || len(held) > 0 {
-		return "it holds changes for the user's word"
+		return "it holds changes for the user's word", err
 	}
 	if s.Undoes != "" || !s.Untold { // of a program that has the library tell it
-		return ""
+		return "", nil
 	}
-	if _, err := os.Lstat(filepath.Join(s.Dir(), changesName)); errors.Is(err, fs.ErrNotExist) {
-		return "what its end brought was not told yet"
+	_, err = os.Lstat(filepath.Join(s.Dir(), changesName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "what its end brought was not told yet", nil
 	}
-	return ""
+	if err != nil {
+		return "it can't be seen whether its end was told", err
+	}
+	return "", nil
 }
 
 // pruneAfterRun prunes for a moment what ended before began: not what the user was just told how to undo, however much
@@ -156,9 +160,9 @@ func (a *app) pruneAfterRun(ctx context.Context, state *mirror.StateDir, conf *c
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pruneAtEnd)
 	defer cancel()
 	after, size := keepLimits(conf)
-	spare := func(s *mirror.Session) string {
+	spare := func(s *mirror.Session) (string, error) {
 		if !s.Ended.Before(began) {
-			return "it has just ended"
+			return "it has just ended", nil
 		}
 		return whySpare(s)
 	}

@@ -23,8 +23,8 @@ func TestWhatStaysUnpruned(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if why := whySpare(s); (why != "") != c.spared {
-			t.Errorf("%+v: spared because %q", c, why)
+		if why, err := whySpare(s); (why != "") != c.spared || err != nil {
+			t.Errorf("%+v: spared because %q, %v", c, why, err)
 		}
 		if err := s.Unlock(); err != nil {
 			t.Fatal(err)

@@ -79,8 +79,8 @@ func (a *app) rm(ctx context.Context, spec string, force bool) error {
 
 // rmKept removes a session that is there only for what it keeps: nothing has that but this session.
 func (a *app) rmKept(ctx context.Context, state *mirror.StateDir, s *mirror.Session, force bool) error {
-	if !force && whySpare(s) != "" {
-		return fmt.Errorf("session %s has no mirror any more, and %s: alca-mount diff %[1]s; alca-mount rm %[1]s --force drops it", s.ID, whySpare(s))
+	if why, err := whySpare(s); !force && why != "" {
+		return errors.Join(fmt.Errorf("session %s has no mirror any more, and %s: alca-mount diff %[1]s; alca-mount rm %[1]s --force drops it", s.ID, why), err)
 	}
 	if !force && (s.KeepsVersions() || autosync.HasChanged(ctx, state, s)) {
 		return fmt.Errorf("session %s has no mirror any more, and what it keeps is what undo needs: it goes by itself (alca-mount prune), alca-mount rm %[1]s --force removes it now", s.ID)
