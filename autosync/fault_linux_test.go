@@ -22,11 +22,12 @@ import (
 	"github.com/alca-mount/alca-mount/safety"
 )
 
-func faultFlags() (all *bool) {
-	return flag.Bool("fault.all", false, "every error at every label, not one of them")
+func faultFlags() (all *bool, together *int) {
+	return flag.Bool("fault.all", false, "every error at every label, not one of them"),
+		flag.Int("fault.together", 1, "from how many moments on calls fail together, of each label")
 }
 
-var faultAll = faultFlags()
+var faultAll, faultTogether = faultFlags()
 
 // faults are what a failing, full or read-only disk says, and a process at its limit.
 func faults() []syscall.Errno {
@@ -74,6 +75,8 @@ type fault struct {
 	mu   sync.Mutex
 	seen map[safety.Op]int
 	hit  int
+
+	also []safety.Op // fail from the nth call of op on, too
 }
 
 func (f *fault) before(op safety.Op, _ string) error {
@@ -83,6 +86,9 @@ func (f *fault) before(op safety.Op, _ string) error {
 		return nil
 	}
 	f.seen[op]++
+	if f.hit > 0 && slices.Contains(f.also, op) {
+		return f.errno
+	}
 	if op != f.op || f.seen[op] < f.nth || f.seen[op] > f.nth && !f.staying {
 		return nil
 	}
@@ -152,6 +158,32 @@ func TestFailingCallsLoseNothing(t *testing.T) {
 		}
 		if !injected[op] && !slices.Contains(elsewhere(), op) {
 			t.Errorf("%s was never made to fail", op)
+		}
+	}
+}
+
+// Calls that belong together fail together, from a moment on: what the pass began with one it can't take back with another.
+func TestCallsThatFailTogetherLoseNothing(t *testing.T) {
+	for what, ops := range map[string][]safety.Op{
+		"names":  {safety.OpExchange, safety.OpPutBack, safety.OpTakeAway, safety.OpBringIn, safety.OpLink, safety.OpDelete, safety.OpMoveOut, safety.OpTakeBack, safety.OpRestore},
+		"writes": {safety.OpStageWrite, safety.OpKeepWrite, safety.OpInWrite, safety.OpInUndo, safety.OpJournalWrite, safety.OpCopyWrite, safety.OpTempWrite},
+		"syncs":  {safety.OpStageFsync, safety.OpKeepFsync, safety.OpInFsync, safety.OpJournalSync, safety.OpDirSync},
+		"looks":  {safety.OpLstat, safety.OpInspect, safety.OpStageStat, safety.OpFileStat, safety.OpDirStat},
+	} {
+		for _, way := range []*crash{{}, {NoExchange: true}} {
+			seen := seenIn(t, way)
+			for _, op := range ops {
+				if seen[op] == 0 {
+					continue
+				}
+				for n := range *faultTogether {
+					f := &fault{op: op, also: ops, errno: faults()[rand.IntN(6)], nth: 1 + (n+rand.IntN(seen[op]))%seen[op], staying: true, seen: map[safety.Op]int{}}
+					t.Run(fmt.Sprintf("%s from %v %s %d exchange %v", what, f.errno, op, f.nth, !way.NoExchange), func(t *testing.T) {
+						t.Parallel()
+						loseNothing(t, f, way)
+					})
+				}
+			}
 		}
 	}
 }

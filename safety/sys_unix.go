@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -208,8 +209,18 @@ func (s *sys) openFile(op Op, dirfd int, name string) (int, error) {
 }
 
 // openRewrite opens name for reading and writing with its content as it is.
-func (s *sys) openRewrite(op Op, dirfd int, name string) (int, error) {
-	return s.open(op, dirfd, name, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+//
+// RACE: EAGAIN tells of a lease on the file. Our own, taken to see whether somebody writes to it under another of its
+// names, is given up at once.
+func (s *sys) openRewrite(op Op, dirfd int, name string) (fd int, err error) {
+	for range 50 {
+		fd, err = s.open(op, dirfd, name, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+		if err != unix.EAGAIN {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return fd, err
 }
 
 // pin opens whatever name is as a handle on the inode, without any effect on it.
