@@ -21,17 +21,18 @@ const maxListed = 20
 
 // ending is all that the end lines are made of.
 type ending struct {
-	session string
-	changes autosync.Changes
-	store   string
-	mirror  string // where it was kept
-	whyKept string
-	strange bool // the mirror has no marker any more: no command goes on with it
-	left    int
-	took    time.Duration
-	dryRun  bool
-	unsent  string // why nothing was to come home; "" where it was
-	listAll string // the command that lists what the end lines leave out; "" where none can: they name all
+	session    string
+	changes    autosync.Changes
+	store      string
+	mirror     string // where it was kept
+	whyKept    string
+	strange    bool // the mirror has no marker any more: no command goes on with it
+	left       int
+	took       time.Duration
+	dryRun     bool
+	mirrorless bool   // what is done is done to a session whose mirror went before
+	unsent     string // why nothing was to come home; "" where it was
+	listAll    string // the command that lists what the end lines leave out; "" where none can: they name all
 }
 
 func endOf(r launcher.Result, took time.Duration) ending {
@@ -88,7 +89,11 @@ func endBlocks(e ending) []endBlock {
 		out = append(out, endBlock{urgent: true, head: fmt.Sprintf("to let it pass: alca-mount apply %s [PATH…]", e.session)})
 	}
 	list("orphans: %d; made at hidden paths, kept, not brought home:", c.Orphans)
-	list("failed: %d; still in the mirror:", c.Failed)
+	where := "still in the mirror"
+	if e.mirrorless {
+		where = "still kept"
+	}
+	list("failed: %d; "+where+":", c.Failed)
 	if n := len(c.NewInExcluded); n > 0 {
 		out = append(out, endBlock{urgent: true, head: fmt.Sprintf("not brought home: %d; new in directories that are left out:", n), items: pathItems(c.NewInExcluded)})
 	}

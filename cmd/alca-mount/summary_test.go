@@ -146,3 +146,10 @@ func TestCommandOfABranchIsOneWord(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatFailedWithoutAMirrorIsNotSaidToBeInOne(t *testing.T) {
+	e := ending{session: "s1", mirrorless: true, changes: autosync.Changes{Failed: []autosync.PathNote{{Path: "f", Why: "no space"}}}}
+	if got := told(e, false, false); !strings.Contains(got, "failed: 1; still kept:\n    f  no space\n") {
+		t.Errorf("got %s", got)
+	}
+}

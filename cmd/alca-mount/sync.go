@@ -79,7 +79,7 @@ func (a *app) syncTold(s *mirror.Session, changes autosync.Changes, dryRun bool,
 			err = aerr
 		}
 	} else {
-		tellSync(a.out(), s.ID, changes, dryRun, took)
+		tellSync(a.out(), s, changes, dryRun, took)
 	}
 	if err == nil && (len(changes.Failed) > 0 || changes.Halted != "") {
 		return &exitError{code: exitPartly}
@@ -87,7 +87,7 @@ func (a *app) syncTold(s *mirror.Session, changes autosync.Changes, dryRun bool,
 	return err
 }
 
-func tellSync(o *output, session string, c autosync.Changes, dryRun bool, took time.Duration) {
+func tellSync(o *output, s *mirror.Session, c autosync.Changes, dryRun bool, took time.Duration) {
 	if dryRun {
 		o.say("dry run: what follows was not done")
 	}
@@ -95,7 +95,10 @@ func tellSync(o *output, session string, c autosync.Changes, dryRun bool, took t
 		tellPaths(o, "to the project", c.ToProject)
 	}
 	tellPaths(o, "deleted in the mirror only; --delete carries that", c.PendingDelete)
-	tellEnd(o, ending{session: session, changes: c, took: took, dryRun: dryRun, listAll: "alca-mount sync " + session + " --dry-run -v"})
+	tellEnd(o, ending{
+		session: s.ID, changes: c, took: took, dryRun: dryRun, mirrorless: !hasMirror(s),
+		listAll: "alca-mount sync " + s.ID + " --dry-run -v",
+	})
 }
 
 func tellPaths(o *output, what string, paths []safety.RelPath) {
