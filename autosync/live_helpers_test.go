@@ -3,6 +3,7 @@ package autosync_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/mirror"
@@ -29,6 +30,7 @@ func startLive(t *testing.T, p *pair) *live {
 
 // note keeps an event; those of a storm that nobody takes are dropped.
 func (l *live) note(e autosync.Event) {
+	l.latest.Store(time.Now().UnixNano())
 	select {
 	case l.events <- e:
 	default:

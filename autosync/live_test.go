@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ type live struct {
 	*pair
 	s      *autosync.Syncer
 	events chan autosync.Event
+	latest atomic.Int64 // when the latest came
 }
 
 func newLive(t *testing.T, lines ...string) *live {
