@@ -37,14 +37,26 @@ func TestSystemCallsOfABuild(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("no strace")
 	}
-	few, many := countedCalls(t, 1, 100), countedCalls(t, 1, 1100)
-	if each := float64(many-few) / 1000; each > callsPerFile {
+	each := leastCalls(t, callsPerFile, func() float64 { return float64(countedCalls(t, 1, 1100)-countedCalls(t, 1, 100)) / 1000 })
+	if each > callsPerFile {
 		t.Errorf("a file takes %.2f system calls, at most %.1f are allowed", each, callsPerFile)
 	}
-	wide := countedCalls(t, 201, 0)
-	if each := float64(wide-countedCalls(t, 1, 0)) / 200; each > callsPerDirectory {
+	each = leastCalls(t, callsPerDirectory, func() float64 { return float64(countedCalls(t, 201, 0)-countedCalls(t, 1, 0)) / 200 })
+	if each > callsPerDirectory {
 		t.Errorf("a directory takes %.2f system calls, at most %.1f are allowed", each, callsPerDirectory)
 	}
+}
+
+// leastCalls counts up to three times: the runtime makes calls of its own now and then, the more so with the race detector.
+func leastCalls(t *testing.T, allowed float64, count func() float64) float64 {
+	t.Helper()
+	least := count()
+	for range 2 {
+		if least > allowed {
+			least = min(least, count())
+		}
+	}
+	return least
 }
 
 // countedCalls is how many calls about files and descriptors a build takes of so many directories, the first of which
