@@ -321,8 +321,7 @@ func (u *undoing) end() error {
 	err := errors.Join(u.syncAll(), u.journal.Close(), u.store.Close())
 	if err == nil && len(u.out.Failed) > 0 {
 		err = settleUndo(u.session) // a version may be on its way, and the call that puts it back failed, too
-	}
-	if err == nil {
+	} else if err == nil {
 		err = undoStoreHome(u.project, u.session)
 	}
 	if err == nil && nothing && !u.session.KeepsVersions() {
