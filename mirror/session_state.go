@@ -136,6 +136,7 @@ func (s *StateDir) makeSessions(project string) (string, error) {
 			return "", fmt.Errorf("new session: %s: %w", d, bare(err))
 		}
 	}
+	spread(dir)
 	return dir, nil
 }
 
