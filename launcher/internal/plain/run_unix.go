@@ -31,6 +31,8 @@ type running struct {
 	hungUp  bool        // a HUP was passed on
 	grace   *time.Timer // nil until the end was asked for
 	signals <-chan os.Signal
+
+	suspending bool // a stop of our job was passed on, and the command has not stopped since
 }
 
 func runCommand(ctx context.Context, spec Spec) (Exit, error) {
@@ -128,7 +130,7 @@ func (r *running) supervise(ctx context.Context, changes <-chan change) change {
 		case <-r.own.cont:
 			r.resume()
 		case <-r.own.tstp:
-			r.command.send(r.console.stopSignal(r.command.pid()))
+			r.suspend()
 		case <-child:
 			r.command.reap(false)
 		case <-later:

@@ -103,7 +103,10 @@ func (r *running) kill() {
 // hasStopped gives a command that stopped for want of the terminal the terminal, and else stops our job with it.
 func (r *running) hasStopped(sig syscall.Signal) {
 	r.stopped = true
-	if (sig == unix.SIGTTIN || sig == unix.SIGTTOU) && r.console.handOver(r.command.pid()) {
+	// A command that already waits for the terminal when a stop is typed must not lose the stop by being continued.
+	suspended := r.suspending && r.console.watched()
+	r.suspending = false
+	if (sig == unix.SIGTTIN || sig == unix.SIGTTOU) && !suspended && r.console.handOver(r.command.pid()) {
 		r.stopped = false
 		r.command.send(unix.SIGCONT)
 		return
@@ -118,6 +121,12 @@ func (r *running) hasStopped(sig syscall.Signal) {
 	}
 	_ = r.console.give()
 	r.own.stopJob() // the SIGCONT that ends it comes in as one of our own
+}
+
+// suspend passes on a stop that reached our whole job.
+func (r *running) suspend() {
+	r.suspending = true
+	r.command.send(r.console.stopSignal(r.command.pid()))
 }
 
 func (r *running) resume() {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -421,6 +422,33 @@ func TestPipelineSuspendsAndComesBack(t *testing.T) {
 	s.write("word\r")
 	s.expect("got word\r\n")
 	s.expect("ready> ")
+}
+
+// givesTerminal is a console that counts how often the terminal was handed over.
+type givesTerminal struct {
+	console
+	given int
+}
+
+func (g *givesTerminal) handOver(int) bool { g.given++; return true }
+func (*givesTerminal) watched() bool       { return true }
+
+// silent is a command that takes every signal and has nothing to say.
+type silent struct{ command }
+
+func (silent) pid() int         { return 0 }
+func (silent) send(unix.Signal) {}
+
+// A command that began to wait for the terminal at the moment when the stop was typed has a stop pending that CONT would take away.
+func TestStopTypedWhileTheCommandWaitsForTheTerminalIsNotLost(t *testing.T) {
+	for _, typed := range []bool{false, true} {
+		g := &givesTerminal{}
+		r := &running{console: g, command: silent{}, suspending: typed, grace: time.NewTimer(time.Hour)} // grace: our job is not stopped
+		r.hasStopped(unix.SIGTTIN)
+		if g.given == 0 != typed || r.suspending {
+			t.Errorf("stop typed %v: given %d times, suspending %v", typed, g.given, r.suspending)
+		}
+	}
 }
 
 func TestTerminalIsRawBeforeTheCommandStartsAndRestoredWithoutOne(t *testing.T) {
