@@ -54,6 +54,9 @@ func newPairAt(t *testing.T, project string, opts mirror.Options) *pair {
 		}
 	}
 	m, err := mirror.Create(t.Context(), project, "", opts)
+	if err == nil {
+		err = m.Rest(t.Context())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

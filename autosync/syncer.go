@@ -94,7 +94,7 @@ type LiveOptions struct {
 	// Configured reads rules that stand elsewhere than in the project's rule files. It is called at the start, and in the
 	// loop whenever one of their files may have changed; they count where they hide more. Nil: there are none.
 	Configured   func() (Configured, error)
-	Watched      *Watched       // what CatchUp has watched already, with the same Watcher and Debounce; Start closes it. Nil: nothing
+	Watched      *Watched       // what CatchUp or the building has watched already, with the same Watcher and Debounce; Start closes it. Nil: nothing
 	ScanInterval *time.Duration // between full reconciles; 0 pointed to: none; nil: by their cost, at most 30 minutes
 }
 
@@ -113,6 +113,7 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 			return nil, err
 		}
 	}
+	w.begin(ctx) // meanwhile
 	e, err := openEngine(m, opts)
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
@@ -128,7 +129,7 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 	}
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx)) // ends by Stop, so that what is under way is synced
 	s.startConfigured(ctx)
-	if err := w.setAll(ctx); err != nil {
+	if err := w.setAll(); err != nil {
 		return nil, errors.Join(err, s.closeWatchers(), e.close())
 	}
 	e.remembers, e.learns = s.remember, func(v *view, pl plan) { s.deleted.note(m.Base, v, pl) }

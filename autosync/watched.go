@@ -12,13 +12,15 @@ import (
 	"github.com/alca-mount/alca-mount/safety"
 )
 
-// Watched are both sides of a mirror, watched before a live sync begins: [CatchUp] sets the watches in the same walk in
-// which it looks at everything, and [Start] goes on with them.
+// Watched are both sides of a mirror, watched before a live sync begins: [CatchUp], or the building of the mirror, sets the
+// watches in the same walk in which it looks at everything, and [Start] goes on with them.
 type Watched struct {
 	rules    *liveRules
 	hidden   *hiddenInodes
 	watchers [2]*watch.Watcher // by side
-	set      bool              // all watches are
+	set      [2]bool           // all watches of the side are, or setting is at it
+	setting  sync.WaitGroup
+	errs     [2]error // of setting
 }
 
 // NewWatched makes the watchers of both sides, without any watch. The caller closes it, or gives it to Start.
@@ -46,6 +48,7 @@ func (w *Watched) Close() error {
 	if w == nil {
 		return nil
 	}
+	w.setting.Wait()
 	var errs []error
 	for _, one := range w.watchers {
 		if one != nil {
@@ -68,27 +71,43 @@ func (w *Watched) meeting(ctx context.Context, side mirror.Side) mirror.Meeting 
 	}
 }
 
-// done notes that a scan has met all directories.
-func (w *Watched) done() {
+// Building is told of the project's directories by [mirror.Create] (see mirror.Options.Standing), and watches them.
+func (w *Watched) Building(ctx context.Context) mirror.Meeting {
+	return w.meeting(ctx, mirror.ProjectSide)
+}
+
+// Built notes that the mirror stands: from now on it is worth being watched. It does not wait for that.
+func (w *Watched) Built(ctx context.Context) {
 	if w != nil {
-		w.set = true
+		w.set[mirror.ProjectSide] = true
+		w.begin(context.WithoutCancel(ctx)) // until Close
 	}
 }
 
-// setAll sets the watches, unless a scan has.
-func (w *Watched) setAll(ctx context.Context) error {
-	if w.set {
-		return nil
+// done notes that a scan has met all directories.
+func (w *Watched) done() {
+	if w != nil {
+		w.set = [2]bool{true, true}
 	}
-	var errs [2]error
-	var both sync.WaitGroup
+}
+
+// begin begins to set the watches that nobody has set yet.
+func (w *Watched) begin(ctx context.Context) {
 	for side, watcher := range w.watchers {
-		both.Go(func() {
+		if w.set[side] {
+			continue
+		}
+		w.set[side] = true
+		w.setting.Go(func() {
 			if err := watcher.AddTree(ctx, safety.Top); err != nil {
-				errs[side] = fmt.Errorf("watch the %s: %w", mirror.Side(side), err)
+				w.errs[side] = fmt.Errorf("watch the %s: %w", mirror.Side(side), err)
 			}
 		})
 	}
-	both.Wait()
-	return errors.Join(errs[:]...)
+}
+
+// setAll waits for what begin began.
+func (w *Watched) setAll() error {
+	w.setting.Wait()
+	return errors.Join(w.errs[:]...)
 }

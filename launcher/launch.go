@@ -53,7 +53,7 @@ func Launch(ctx context.Context, opts Options) (Result, error) {
 		return Result{ExitCode: ownFailure}, err
 	}
 	defer l.sleepNamespace()
-	defer func() { _ = l.watched.Close() }() // where no live sync has taken it over
+	defer l.closeWatched() // where no live sync has taken it over
 	if err := l.buildAll(ctx); err != nil {
 		return l.result(ownFailure), err
 	}
@@ -73,7 +73,7 @@ type launch struct {
 	runtime runtime
 	place   place
 	syncer  *autosync.Syncer     // under SyncLive
-	watched *autosync.Watched    // on the mirror of a kept session, from before the live sync
+	watched *autosync.Watched    // from before the live sync
 	early   *namespace.Namespace // started before the mirror is built
 	noEarly error                // why there is none
 	warm    *warm                // on the mirror of a kept session; else nil
@@ -234,17 +234,31 @@ func (l *launch) build(ctx context.Context) error {
 	}
 	l.mirror, err = mirror.Create(ctx, l.project, o.Mirror, mirror.Options{
 		Policy: l.policy, Agent: o.Agent, Session: l.session, Population: o.Population, Git: o.Git, Links: o.Links, Progress: o.Progress,
-		GitHiddenHistory: o.GitHiddenHistory, GitDepth: o.GitDepth, Standing: l.standing(ctx), Unsettled: true,
+		GitHiddenHistory: o.GitHiddenHistory, GitDepth: o.GitDepth, Unsettled: true,
+		Standing: func(m *mirror.Mirror) mirror.Meeting { return l.standing(ctx, m) },
 	})
-	return err
+	if err != nil {
+		return errors.Join(err, l.watched.Close())
+	}
+	l.watched.Built(ctx)
+	return nil
 }
 
-// standing is what begins when there is an empty mirror.
-func (l *launch) standing(ctx context.Context) func(*mirror.Mirror) {
-	if l.docked == nil {
-		return nil
+// standing is what begins when there is an empty mirror. Where it can't be watched, that is met again, and told, by the live
+// sync.
+func (l *launch) standing(ctx context.Context, m *mirror.Mirror) mirror.Meeting {
+	if l.docked != nil {
+		l.docked.beginEarly(ctx, m)
 	}
-	return func(m *mirror.Mirror) { l.docked.beginEarly(ctx, m) }
+	if l.opts.Sync != SyncLive {
+		return mirror.Meeting{}
+	}
+	watched, err := autosync.NewWatched(ctx, m, l.opts.Live)
+	if err != nil {
+		return mirror.Meeting{}
+	}
+	l.watched = watched
+	return watched.Building(ctx)
 }
 
 // abandon removes the session of a launch that never came to its command.
@@ -339,6 +353,9 @@ func (l *launch) syncOptions() autosync.Options {
 // run starts the command and returns when it and all that it started are gone.
 func (l *launch) run(ctx context.Context) (plain.Exit, error) {
 	l.announce()
+	if err := l.rest(ctx); err != nil {
+		return plain.Exit{Code: ownFailure}, err
+	}
 	if l.opts.BeforeLaunch != nil {
 		if err := l.opts.BeforeLaunch(l.mirror.Root.Path()); err != nil {
 			return plain.Exit{Code: ownFailure}, fmt.Errorf("before launch: %w", err)

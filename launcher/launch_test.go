@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/launcher"
@@ -101,6 +104,27 @@ func TestWhatIsNotBuiltYetIsRefused(t *testing.T) {
 			t.Errorf("%+v: %d, %v", opts, res.ExitCode, err)
 		}
 		b.want("a", "1")
+	}
+}
+
+// An edit within the tick of the copy would not show.
+func TestNobodyWritesInTheTickOfTheBuild(t *testing.T) {
+	b := newBench(t, "f = 1")
+	b.opts.Sync = launcher.SyncExit
+	var tick unix.Timespec
+	if err := unix.ClockGetres(unix.CLOCK_REALTIME_COARSE, &tick); err != nil {
+		t.Fatal(err)
+	}
+	b.opts.BeforeLaunch = func(dir string) error {
+		var st unix.Stat_t
+		err := unix.Stat(filepath.Join(dir, "f"), &st)
+		if age := time.Since(time.Unix(st.Ctim.Unix())); age < 2*time.Duration(tick.Nano()) {
+			t.Errorf("%v after the copy", age)
+		}
+		return err
+	}
+	if _, err := b.run("true"); err != nil {
+		t.Fatal(err)
 	}
 }
 

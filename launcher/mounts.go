@@ -188,6 +188,28 @@ func (l *launch) abandonMounts() error {
 	return errors.Join(errs...)
 }
 
+// rest waits until edits of the mirrors can be told from their building.
+func (l *launch) rest(ctx context.Context) error {
+	for _, m := range l.mounts {
+		if m.launch != nil {
+			if err := m.launch.mirror.Rest(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return l.mirror.Rest(ctx)
+}
+
+// closeWatched ends the watching of what no live sync has taken over.
+func (l *launch) closeWatched() {
+	_ = l.watched.Close()
+	for _, m := range l.mounts {
+		if m.launch != nil {
+			_ = m.launch.watched.Close()
+		}
+	}
+}
+
 // syncMounts begins the live sync of the mirrored mounts.
 func (l *launch) syncMounts(ctx context.Context) error {
 	for _, m := range l.mounts {

@@ -398,6 +398,9 @@ func (l *launch) runSeeds(ctx context.Context) error {
 		if !o.pending {
 			continue
 		}
+		if err := l.mirror.Rest(ctx); err != nil {
+			return err
+		}
 		if err := l.runSeed(ctx, o); err != nil {
 			return fmt.Errorf("overlay %s: %w", o.Path, err)
 		}

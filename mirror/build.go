@@ -151,6 +151,9 @@ func (w *dirWork) entry(ctx context.Context, n safety.Dirent) error {
 	}
 	if !w.view.counts(w.job.scanJob, n.Name, n.Kind) {
 		w.noteNested(p, access)
+		if n.Kind == safety.Directory {
+			w.view.pass(p)
+		}
 		return nil
 	}
 	switch n.Kind {

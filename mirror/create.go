@@ -21,10 +21,11 @@ func Create(ctx context.Context, projectDir, mirrorDir string, opts Options) (*M
 	start := time.Now()
 	m, undo, err := prepare(projectDir, mirrorDir, opts)
 	if err == nil {
+		var meeting Meeting
 		if opts.Standing != nil {
-			opts.Standing(m)
+			meeting = opts.Standing(m)
 		}
-		err = m.build(ctx)
+		err = m.build(ctx, meeting)
 	}
 	if err == nil {
 		m.Built.Took = time.Since(start)
@@ -212,8 +213,9 @@ func (m *Mirror) saveRecord(state string) error {
 }
 
 // build fills the mirror, and saves the base and the record when it is complete.
-func (m *Mirror) build(ctx context.Context) error {
+func (m *Mirror) build(ctx context.Context, meeting Meeting) error {
 	b := newBuilder(m.view(ProjectSide), m)
+	b.view.meeting = meeting
 	defer b.close()
 	var err error
 	if b.view.only, err = m.population(ctx, ProjectSide); err != nil {
@@ -239,9 +241,16 @@ func (m *Mirror) build(ctx context.Context) error {
 	if err := m.saveBuilt(); err != nil {
 		return err
 	}
-	// RACE: the agent's first edit, in the same tick as the copy and of the same size, would move no stamp.
-	return sleep(ctx, time.Until(built.Add(2*tick())))
+	m.rested = built.Add(2 * tick())
+	if m.Options.Unsettled {
+		return nil
+	}
+	return m.Rest(ctx)
 }
+
+// Rest waits until edits of a mirror that was just built can be told from the building.
+// RACE: the agent's first edit, in the same tick as the copy and of the same size, would move no stamp.
+func (m *Mirror) Rest(ctx context.Context) error { return sleep(ctx, time.Until(m.rested)) }
 
 // saveBuilt notes that the mirror is whole.
 func (m *Mirror) saveBuilt() error {

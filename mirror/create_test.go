@@ -467,11 +467,18 @@ func TestNoStampOfTheMirrorIsYoungWhenCreateReturns(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	w := newWorld(t)
-	w.project, w.state, w.mirror = filepath.Join(dir, "project"), NewStateDir(filepath.Join(dir, "state")), filepath.Join(dir, "mirror")
-	mirrortest.Make(t, w.project, "f = x")
-	m := w.create(Options{Policy: everything(t)})
-	if age := time.Now().UnixNano() - m.Base.Get("f").Mirror.Ctime; age < 2*int64(tick()) {
-		t.Errorf("an edit within the tick of the copy, %v ago, would not show", time.Duration(age))
+	w.project = mirrortest.Make(t, filepath.Join(dir, "project"), "f = x")
+	for _, unsettled := range []bool{false, true} {
+		w.state, w.mirror = NewStateDir(filepath.Join(dir, fmt.Sprint("state", unsettled))), filepath.Join(dir, fmt.Sprint("mirror", unsettled))
+		m := w.create(Options{Policy: everything(t), Unsettled: unsettled})
+		if unsettled {
+			if err := m.Rest(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if age := time.Now().UnixNano() - m.Base.Get("f").Mirror.Ctime; age < 2*int64(tick()) {
+			t.Errorf("an edit within the tick of the copy, %v ago, would not show", time.Duration(age))
+		}
 	}
 }
 

@@ -66,10 +66,12 @@ type Options struct {
 	GitHiddenHistory bool
 	GitDepth         int // how many commits of HEAD's history are copied, without other branches; 0: all of it
 	Links            Links
-	Workers          int            // 0: the number of CPUs
-	Standing         func(*Mirror)  // called when Create has made the empty mirror, before it fills it; nil: never
-	Unsettled        bool           // Create need not wait for the disk: the caller sees to Session.Settle
-	Progress         func(Progress) // called from one goroutine at a time, at most every 100 ms; nil: never
+	Workers          int // 0: the number of CPUs
+	// Standing is called when Create has made the empty mirror, before it fills it; what it returns is told of the project's
+	// directories, each before it is listed. Nil: nobody is.
+	Standing  func(*Mirror) Meeting
+	Unsettled bool           // Create need not wait: the caller sees to Session.Settle, and to Mirror.Rest before anybody writes in the mirror
+	Progress  func(Progress) // called from one goroutine at a time, at most every 100 ms; nil: never
 }
 
 // Progress is how far a build is.
@@ -104,6 +106,8 @@ type Mirror struct {
 	Session *Session
 	Built   Built // of Create; zero after Attach
 	Options Options
+
+	rested time.Time // see Rest
 }
 
 // SaveBase writes the base to the session, durably.

@@ -52,6 +52,7 @@ func (w *dirWork) begin() error {
 	if len(p.path) > safety.MaxDirPath {
 		return w.part.leaveOut(p.path, safety.ErrTooDeep)
 	}
+	w.view.enter(p.path)
 	src, err := w.source(p)
 	if err != nil {
 		return w.part.leaveOut(p.path, err)

@@ -38,7 +38,7 @@ func (m *Mirror) Scan(ctx context.Context, side Side) (*Tree, error) {
 	return m.ScanMeeting(ctx, side, Meeting{})
 }
 
-// Meeting is told of the directories that a scan meets: Entering of each that is looked into, before it is opened, those
+// Meeting is told of the directories that a scan or a build meets: Entering of each that is looked into, before it is opened, those
 // above before those below; Passing of each entry that may be a directory and is not looked into. Both may be called
 // concurrently. Nil: nobody is told.
 type Meeting struct {
@@ -142,9 +142,7 @@ func (s *scanPart) note(p safety.RelPath, err error) {
 
 // list lists one directory and pushes those below.
 func (s *scanPart) list(v view, job scanJob, push func(scanJob)) error {
-	if v.meeting.Entering != nil {
-		v.meeting.Entering(job.path)
-	}
+	v.enter(job.path)
 	d, err := v.root.OpenDir(job.path)
 	if err != nil {
 		return err
@@ -169,12 +167,26 @@ func (s *scanPart) list(v view, job scanJob, push func(scanJob)) error {
 		}
 		if found.Info.Kind == safety.Directory && v.enters(job.path.Join(n.Name), found.Access) {
 			push(scanJob{job.path.Join(n.Name), found.Access})
-		} else if v.meeting.Passing != nil && mayBeDirectory(n.Kind, found.Info.Kind) {
-			v.meeting.Passing(job.path.Join(n.Name))
+		} else if mayBeDirectory(n.Kind, found.Info.Kind) {
+			v.pass(job.path.Join(n.Name))
 		}
 	}
 	s.dirs = append(s.dirs, listing{job.path, out.treeDir})
 	return nil
+}
+
+// enter tells that the directory p is about to be looked into.
+func (v view) enter(p safety.RelPath) {
+	if v.meeting.Entering != nil {
+		v.meeting.Entering(p)
+	}
+}
+
+// pass tells that p is not looked into.
+func (v view) pass(p safety.RelPath) {
+	if v.meeting.Passing != nil {
+		v.meeting.Passing(p)
+	}
 }
 
 // mayBeDirectory judges by what a listing and a look say; Absent is what neither knows.
