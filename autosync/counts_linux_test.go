@@ -82,10 +82,14 @@ func countIdle(t *testing.T, files int) map[safety.Op]int {
 }
 
 func TestAllocationsOfAnIdleReconcile(t *testing.T) {
-	few, many := allocatedIdle(t, 100), allocatedIdle(t, 1100)
-	if each := (float64(many) - float64(few)) / 1000; each > allocsOfIdleReconcile {
-		t.Errorf("a file takes %.2f allocations, at most %.1f are allowed", each, allocsOfIdleReconcile)
+	var each float64
+	for range 10 { // what is left running of other tests adds to a count, and takes nothing from it
+		few, many := allocatedIdle(t, 100), allocatedIdle(t, 1100)
+		if each = (float64(many) - float64(few)) / 1000; each <= allocsOfIdleReconcile {
+			return
+		}
 	}
+	t.Errorf("a file takes %.2f allocations, at most %.1f are allowed", each, allocsOfIdleReconcile)
 }
 
 // allocatedIdle is the least that several reconciles took: what else runs adds to some.

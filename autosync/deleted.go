@@ -17,7 +17,7 @@ type deletions struct {
 
 func newDeletions(base *mirror.Base) *deletions {
 	d := &deletions{paths: map[safety.RelPath]bool{}}
-	for p, e := range base.All() {
+	for p, e := range base.Unsorted() {
 		if e.State.Kind == safety.File {
 			d.start = append(d.start, hashPath(p))
 		}

@@ -76,7 +76,7 @@ func (g *guard) learnBase(base *mirror.Base) {
 	if g == nil {
 		return
 	}
-	for p, e := range base.All() {
+	for p, e := range base.Unsorted() {
 		if e.State.Kind == safety.Symlink && g.guards(p, safety.Symlink) {
 			g.follow(p, e.State.Target)
 		}

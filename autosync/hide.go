@@ -60,7 +60,7 @@ func CatchUp(ctx context.Context, m *mirror.Mirror, opts Options, w *Watched) (c
 // hidesMore reports whether the rules of now hide anything that both sides last agreed on.
 func (e *engine) hidesMore() bool {
 	below := map[safety.RelPath]dotfiles.Access{safety.Top: dotfiles.Writable}
-	for p, entry := range e.m.Base.All() { // what is above a path comes before it
+	for p, entry := range e.m.Base.Unsorted() {
 		dir, isDir := p.Dir(), entry.State.Kind == safety.Directory
 		access, known := below[dir]
 		if !known {

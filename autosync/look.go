@@ -55,11 +55,9 @@ func scanMoved(ctx context.Context, m *mirror.Mirror) ([]safety.RelPath, error) 
 func (v *view) scan(ctx context.Context, m *mirror.Mirror) error { return v.scanWatching(ctx, m, nil) }
 
 // scanWatching is scan that sets watches on its way; nil: none.
-func (v *view) scanWatching(ctx context.Context, m *mirror.Mirror, w *Watched) (err error) {
-	if v.project, err = m.ScanMeeting(ctx, mirror.ProjectSide, w.meeting(ctx, mirror.ProjectSide)); err != nil {
-		return err
-	}
-	v.mirrored, err = m.ScanMeeting(ctx, mirror.MirrorSide, w.meeting(ctx, mirror.MirrorSide))
+func (v *view) scanWatching(ctx context.Context, m *mirror.Mirror, w *Watched) error {
+	trees, err := m.ScanBoth(ctx, [2]mirror.Meeting{w.meeting(ctx, mirror.ProjectSide), w.meeting(ctx, mirror.MirrorSide)})
+	v.project, v.mirrored = trees[mirror.ProjectSide], trees[mirror.MirrorSide]
 	return err
 }
 

@@ -176,7 +176,7 @@ func (v *view) checkEmptied(expected, allowed bool) error {
 
 // visible reports whether both sides agreed on anything that the rules of now show: else both look empty by right.
 func visible(m *mirror.Mirror) bool {
-	for p, e := range m.Base.All() {
+	for p, e := range m.Base.Unsorted() {
 		if m.Policy.Access(string(p), e.State.Kind == safety.Directory).Mirrored() {
 			return true
 		}

@@ -71,17 +71,21 @@ func (w *Watched) meeting(ctx context.Context, side mirror.Side) mirror.Meeting 
 	}
 }
 
-// Building is told of the project's directories by [mirror.Create] (see mirror.Options.Standing), and watches them.
+// Building is told of the directories by [mirror.Create] (see mirror.Options.Standing), and watches them: the mirror's only
+// when all in them is made, which raises no events then.
 func (w *Watched) Building(ctx context.Context) mirror.Meeting {
-	return w.meeting(ctx, mirror.ProjectSide)
+	meeting := w.meeting(ctx, mirror.ProjectSide)
+	meeting.Made = w.meeting(ctx, mirror.MirrorSide).Entering
+	return meeting
 }
 
-// Built notes that the mirror stands: from now on it is worth being watched. It does not wait for that.
-func (w *Watched) Built(ctx context.Context) {
-	if w != nil {
-		w.set[mirror.ProjectSide] = true
-		w.begin(context.WithoutCancel(ctx)) // until Close
+// Built notes that the mirror stands. What was made in it beside the project's directories is passed by now.
+func (w *Watched) Built(ctx context.Context, m *mirror.Mirror) {
+	if w == nil {
+		return
 	}
+	w.set = [2]bool{true, m.Options.Git == mirror.GitNone && len(m.Session.Orphans) == 0}
+	w.begin(context.WithoutCancel(ctx)) // until Close
 }
 
 // done notes that a scan has met all directories.

@@ -69,7 +69,7 @@ func TestBuildingWatches(t *testing.T) {
 		}
 		return opts.Watched.Building(t.Context())
 	}})
-	opts.Watched.Built(t.Context())
+	opts.Watched.Built(t.Context(), p.m)
 	p.write(p.project, "made/between/f", "1")
 	p.write(p.mirror, "x/made/f", "1")
 	p.watches(opts, "a/hid")

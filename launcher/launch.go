@@ -240,7 +240,7 @@ func (l *launch) build(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, l.watched.Close())
 	}
-	l.watched.Built(ctx)
+	l.watched.Built(ctx, l.mirror)
 	return nil
 }
 
@@ -308,10 +308,10 @@ func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
 	return exit, err
 }
 
-// files are what both sides agree on that is one.
+// files are what both sides agree on that is one, in whatever order.
 func (l *launch) files() iter.Seq[safety.RelPath] {
 	return func(yield func(safety.RelPath) bool) {
-		for p, e := range l.mirror.Base.All() {
+		for p, e := range l.mirror.Base.Unsorted() {
 			if e.State.Kind == safety.File && !yield(p) {
 				return
 			}

@@ -196,6 +196,19 @@ func (b *Base) All() iter.Seq2[safety.RelPath, Entry] {
 	}
 }
 
+// Unsorted is All in whatever order, which costs a third.
+func (b *Base) Unsorted() iter.Seq2[safety.RelPath, Entry] {
+	return func(yield func(safety.RelPath, Entry) bool) {
+		for _, dir := range b.directories() {
+			for name, e := range entriesIn(b.in(dir)) {
+				if !yield(dir.Join(name), e) {
+					return
+				}
+			}
+		}
+	}
+}
+
 func (b *Base) directories() []safety.RelPath {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

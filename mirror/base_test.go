@@ -74,6 +74,9 @@ func TestBaseSurvivesItsFile(t *testing.T) {
 		if diff := cmp.Diff(maps.Collect(b.All()), maps.Collect(got.All())); diff != "" {
 			t.Errorf("seed %d: %s", seed, diff)
 		}
+		if diff := cmp.Diff(maps.Collect(b.All()), maps.Collect(b.Unsorted())); diff != "" {
+			t.Errorf("seed %d, unsorted: %s", seed, diff)
+		}
 		if got.ownReadme != b.ownReadme || got.Len() != b.Len() {
 			t.Errorf("seed %d: readme %v, %d entries", seed, got.ownReadme, got.Len())
 		}

@@ -228,6 +228,9 @@ func (b *builder) finishPlace(p *place) error {
 	if err != nil {
 		return fmt.Errorf("finish %s: %w", p.path, err)
 	}
+	if b.view.meeting.Made != nil {
+		b.view.meeting.Made(p.path)
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/safety"
@@ -35,18 +36,31 @@ type Found struct {
 // An entry that vanishes while it is scanned is absent. A directory that can't be listed, or was replaced by something
 // else, is in Trouble; only a top that can't be listed is an error.
 func (m *Mirror) Scan(ctx context.Context, side Side) (*Tree, error) {
-	return m.ScanMeeting(ctx, side, Meeting{})
+	return m.scan(ctx, side, Meeting{}, workersOr(m.Options.Workers))
+}
+
+// ScanBoth scans both sides, by Side, at the same time, for somebody who does something of his own with each directory.
+func (m *Mirror) ScanBoth(ctx context.Context, met [2]Meeting) (trees [2]*Tree, err error) {
+	var errs [2]error
+	var both sync.WaitGroup
+	for side := range trees { // each with workers of its own: they are less in each other's way than those of one side
+		both.Go(func() {
+			trees[side], errs[side] = m.scan(ctx, Side(side), met[side], max(workersOr(m.Options.Workers)/2, 1))
+		})
+	}
+	both.Wait()
+	return trees, errors.Join(errs[:]...)
 }
 
 // Meeting is told of the directories that a scan or a build meets: Entering of each that is looked into, before it is opened, those
-// above before those below; Passing of each entry that may be a directory and is not looked into. Both may be called
+// above before those below; Passing of each entry that may be a directory and is not looked into; Made, by a build, of each
+// directory that it has made in the mirror, when all in it is made, those below before those above. They may be called
 // concurrently. Nil: nobody is told.
 type Meeting struct {
-	Entering, Passing func(safety.RelPath)
+	Entering, Passing, Made func(safety.RelPath)
 }
 
-// ScanMeeting is Scan for somebody who does something of his own with each directory.
-func (m *Mirror) ScanMeeting(ctx context.Context, side Side, meeting Meeting) (*Tree, error) {
+func (m *Mirror) scan(ctx context.Context, side Side, meeting Meeting, workers int) (*Tree, error) {
 	v := m.view(side)
 	v.meeting = meeting
 	only, err := m.population(ctx, side)
@@ -54,7 +68,7 @@ func (m *Mirror) ScanMeeting(ctx context.Context, side Side, meeting Meeting) (*
 		return nil, err
 	}
 	v.only = only
-	return scan(ctx, v, m.Options.Workers)
+	return scan(ctx, v, workers)
 }
 
 func (m *Mirror) view(side Side) view {
@@ -107,7 +121,7 @@ type listing struct {
 }
 
 func scan(ctx context.Context, v view, workers int) (*Tree, error) {
-	parts := make([]scanPart, workersOr(workers))
+	parts := make([]scanPart, workers)
 	top := scanJob{path: safety.Top, access: dotfiles.Writable}
 	err := runPool(ctx, len(parts), top, func(worker int, job scanJob, push func(scanJob)) error {
 		err := parts[worker].list(v, job, push)

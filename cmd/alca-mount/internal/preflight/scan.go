@@ -52,12 +52,11 @@ func Scan(ctx context.Context, root *safety.Root, visible func(path string, isDi
 	if err = s.dir(d, safety.Top); err != nil {
 		return nil, false, fmt.Errorf("look for secrets: %w", err)
 	}
-	slices.SortFunc(s.found, func(a, b Finding) int { return strings.Compare(string(a.Path), string(b.Path)) })
-	return s.found, s.cut, nil
+	return s.sorted(), s.cut, nil
 }
 
 // Names looks for likely secrets among the files of root by their names, and reads only what a name makes suspect.
-// Findings are in the order of files.
+// Findings are sorted by path.
 func Names(ctx context.Context, root *safety.Root, files iter.Seq[safety.RelPath]) ([]Finding, error) {
 	s := &scan{ctx: ctx, why: newBook().byName, began: time.Now()}
 	for p := range files {
@@ -69,7 +68,12 @@ func Names(ctx context.Context, root *safety.Root, files iter.Seq[safety.RelPath
 			return nil, fmt.Errorf("look for secrets: %w", err)
 		}
 	}
-	return s.found, nil
+	return s.sorted(), nil
+}
+
+func (s *scan) sorted() []Finding {
+	slices.SortFunc(s.found, func(a, b Finding) int { return strings.Compare(string(a.Path), string(b.Path)) })
+	return s.found
 }
 
 type scan struct {
