@@ -4,6 +4,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 
@@ -68,11 +69,8 @@ func find(blocks []block, name string) (Entry, int) {
 
 // blockOf is the number of the block in which a name would be; -1: before the first.
 func blockOf(blocks []block, name string) int {
-	i, exact := slices.BinarySearchFunc(blocks, name, func(b block, name string) int { return strings.Compare(string(b.first()), name) })
-	if exact {
-		return i
-	}
-	return i - 1
+	after := sort.Search(len(blocks), func(i int) bool { return string(blocks[i].first()) > name })
+	return after - 1
 }
 
 func entriesOf(blocks []block) (n int) {
