@@ -217,11 +217,13 @@ func TestNamespaceTerminal(t *testing.T) {
 	w.until("less to come back", func() bool {
 		tries++
 		typed(fmt.Sprintf("clear; echo tr''y%d; fg", tries), "Enter")
-		shows(fmt.Sprintf("try%d", tries))
+		back := false
 		w.until("less to go on or to stop", func() bool {
-			return strings.Contains(screen(), "Stopped") || strings.Contains(screen(), "a line of text")
+			now := screen()
+			back = strings.Contains(now, "a line of text")
+			return back || strings.Contains(now, fmt.Sprintf("try%d", tries)) && strings.Contains(now, "Stopped")
 		})
-		return strings.Contains(screen(), "a line of text")
+		return back
 	})
 	typed("q")
 	shows("outside>")
