@@ -271,6 +271,33 @@ func TestAgentsDeletionAgainstAnEditIsNotCalledReadOnly(t *testing.T) {
 	}
 }
 
+// What the agent links has one content and in the project is two files: the user's save of one is not one of the other, nor
+// of what is outside.
+func TestHardLinkOfTheMirrorComesApart(t *testing.T) {
+	p := newPair(t, ".agentreadonly = ro", "a = 1", "ro = 1")
+	outside := filepath.Join(t.TempDir(), "outside")
+	p.must(os.WriteFile(outside, []byte("precious"), 0o644))
+	p.write(p.mirror, "a", "agent")
+	p.must(os.Link(filepath.Join(p.mirror, "a"), filepath.Join(p.mirror, "snap")))
+	p.must(os.Link(outside, filepath.Join(p.mirror, "linked")))
+	p.remove(p.mirror, "ro")
+	p.must(os.Link(outside, filepath.Join(p.mirror, "ro")))
+	p.sync()
+	p.wantProject("snap", "agent")
+	p.wantProject("linked", "precious")
+	p.wantMirror("ro", "1")
+	p.write(p.project, "a", "user")
+	p.write(p.project, "linked", "user")
+	p.sync()
+	p.wantMirror("a", "user")
+	p.wantMirror("linked", "user")
+	p.wantMirror("snap", "agent")
+	p.wantProject("snap", "agent")
+	if got, err := os.ReadFile(outside); string(got) != "precious" {
+		t.Errorf("outside: %q, %v", got, err)
+	}
+}
+
 func TestHardLinkToAPathTheAgentMayNotChangeComesApart(t *testing.T) {
 	p := newPair(t, ".agentignore = key", ".agentreadonly = ro", "key = secret", "ro = 1", "a = 2")
 	p.must(os.Link(filepath.Join(p.project, "key"), filepath.Join(p.project, "y")))

@@ -234,7 +234,9 @@ func (e *engine) shape(s step, source safety.Info) safety.Shape {
 		shape.Apart = e.view.writableLinks(info) < info.Nlink
 	}
 	if s.side == mirror.MirrorSide {
-		shape.Exact = true
+		// A file of the mirror has other names only where the agent made them, also outside, and each is a file of its own to
+		// the project.
+		shape.Exact, shape.Apart = true, true
 		if e.m.Policy.Access(string(s.path), false) == dotfiles.ReadOnly {
 			shape.Mode &^= 0o222
 		}

@@ -34,6 +34,7 @@ type Staged struct {
 	name     string // in the store's folder; empty while the file has no name
 	placed   bool
 	kept     bool // the slot holds our copy of the target
+	others   bool // the target has other names, which are not to change
 	sum      [16]byte
 	hasSum   bool
 }
@@ -143,7 +144,7 @@ func (s *Store) StageReplacement(ctx context.Context, seq uint64, src descriptor
 		}
 		uid, _ := ownIDs()
 		if shape.Apart {
-			t.info.Nlink = 1
+			st.others, t.info.Nlink = t.info.Kind == File && t.info.Nlink > 1, 1
 		}
 		st.placing = planReplace(s.placing, t, uid)
 		if shape.Stay {
@@ -224,6 +225,9 @@ func (st *Staged) write(ctx context.Context, folder, parent int, name string, sr
 		return err
 	}
 	if st.placing == InPlace {
+		if st.others && !st.shape.Stay {
+			return fmt.Errorf("the file's other names would change with it: %w", os.ErrPermission)
+		}
 		return st.keepTarget(ctx, folder, parent, name)
 	}
 	return nil
