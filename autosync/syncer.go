@@ -277,6 +277,20 @@ func (s *Syncer) take(h watch.Hint, now time.Time) {
 		return
 	}
 	s.queue.hint(h.Path, now, 0, false)
+	if h.NewDir {
+		s.hintBelow(h.Path, now)
+	}
+}
+
+// hintBelow hints at all that the base has in a directory: another one is in its place, and nobody names what that had not.
+func (s *Syncer) hintBelow(dir safety.RelPath, now time.Time) {
+	for name, e := range s.m.Base.In(dir) {
+		p := dir.Join(name)
+		s.queue.hint(p, now, 0, false)
+		if e.State.Kind == safety.Directory {
+			s.hintBelow(p, now)
+		}
+	}
 }
 
 // scan begins a scan of everything beside the loop.

@@ -188,17 +188,20 @@ func (b *Base) All() iter.Seq2[safety.RelPath, Entry] {
 		below := subdirectories(b.directories())
 		w := sortedWalk[Entry]{
 			below: func(dir safety.RelPath) []string { return below[dir] },
-			in:    func(dir safety.RelPath) iter.Seq2[string, Entry] { return entriesIn(b.in(dir)) },
+			in:    b.In,
 		}
 		w.walk(safety.Top, yield)
 	}
 }
 
+// In yields what is in one directory, sorted by name.
+func (b *Base) In(dir safety.RelPath) iter.Seq2[string, Entry] { return entriesIn(b.in(dir)) }
+
 // Unsorted is All in whatever order, which costs a third.
 func (b *Base) Unsorted() iter.Seq2[safety.RelPath, Entry] {
 	return func(yield func(safety.RelPath, Entry) bool) {
 		for _, dir := range b.directories() {
-			for name, e := range entriesIn(b.in(dir)) {
+			for name, e := range b.In(dir) {
 				if !yield(dir.Join(name), e) {
 					return
 				}
