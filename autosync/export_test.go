@@ -7,3 +7,6 @@ func (o UndoOptions) Seen(before safety.Before) UndoOptions {
 	o.before = before
 	return o
 }
+
+// PassSize is how many paths one pass takes at most.
+const PassSize = passSize

@@ -17,6 +17,8 @@ import (
 const (
 	// deleteQuiet is how long a deletion has to stand: editors delete and write anew, git checkout too.
 	deleteQuiet = 250 * time.Millisecond
+	// deleteMost bounds how long others put a deletion off: all of one rm are decided on together.
+	deleteMost = 5 * time.Second
 	// besideHidden is how long a new name beside a hidden file has to stand: sed -i and editors write the hidden content
 	// under a temporary name first.
 	besideHidden = 500 * time.Millisecond
@@ -77,6 +79,7 @@ func (s *Syncer) pass(ctx context.Context, due []waiting) error {
 	s.noteGuarded(v)
 	s.hidden.note(s.m, hinted)
 	s.e.view = v
+	s.deleted.see(waits, v.looks)
 	s.postpone(v, waits)
 	l := limitsFor(s.e.opts, 0)
 	s.remember(v, &l)
@@ -188,7 +191,11 @@ func (s *Syncer) postpone(v *view, waits map[safety.RelPath]waiting) {
 		if _, known := hides[dir]; !known && lk.base.Absent() && !lk.project.Absent() {
 			hides[dir] = s.holdsHidden(dir)
 		}
-		due := w.since.Add(delayOf(lk, Decide(lk.access, lk.base, lk.project, lk.mirrored), hides[dir]))
+		action := Decide(lk.access, lk.base, lk.project, lk.mirrored)
+		due := w.since.Add(delayOf(lk, action, hides[dir]))
+		if quiet := s.deleted.quiet(w.first); action == DeleteInProject && quiet.After(due) {
+			due = quiet
+		}
 		if busy := s.busyUntil(v, lk, now.Sub(w.first)); busy.After(due) {
 			due = busy
 		}

@@ -163,6 +163,56 @@ func TestLiveMassDeleteIsHeldWhenItComesFileByFile(t *testing.T) {
 	}
 }
 
+// One rm is decided on as a whole, however many passes it takes to look at all of it.
+func TestLiveMassDeleteIsHeldWhole(t *testing.T) {
+	for _, files := range []int{120, autosync.PassSize + 300} {
+		lines := []string{"keep = k"}
+		for i := range files {
+			lines = append(lines, fmt.Sprintf("d%d/f%d = %d", i%7, i, i))
+		}
+		l := newLive(t, lines...)
+		for i := range files {
+			l.remove(l.mirror, fmt.Sprintf("d%d/f%d", i%7, i))
+		}
+		for held := 0; held < files; held++ {
+			if e := <-l.events; e.Type == autosync.Deleted {
+				t.Fatalf("of %d deletions, that of %s was carried", files, e.Path)
+			} else if e.Type != autosync.Held || e.Path == "keep" {
+				held--
+			}
+		}
+		if c := l.end(); len(c.Held) < files || len(c.Deleted) > 0 {
+			t.Errorf("of %d deletions, %d are held at the end, %d carried", files, len(c.Held), len(c.Deleted))
+		}
+	}
+}
+
+// Files that are there again do not count when the session ends.
+func TestLiveDeletionsThatWereTakenBackDoNotCount(t *testing.T) {
+	lines := []string{"keep = k", "more = m", "gone = g"}
+	for i := range 100 {
+		lines = append(lines, fmt.Sprintf("f%d = %d", i, i))
+	}
+	l := newLive(t, lines...)
+	away := filepath.Join(t.TempDir(), "away")
+	l.must(os.Mkdir(away, 0o755))
+	for i := range 100 {
+		l.must(os.Rename(filepath.Join(l.mirror, fmt.Sprintf("f%d", i)), filepath.Join(away, fmt.Sprintf("f%d", i))))
+	}
+	for held := 0; held < 100; {
+		if e := <-l.events; e.Type == autosync.Held {
+			held++
+		}
+	}
+	for i := range 100 {
+		l.must(os.Rename(filepath.Join(away, fmt.Sprintf("f%d", i)), filepath.Join(l.mirror, fmt.Sprintf("f%d", i))))
+	}
+	l.remove(l.mirror, "gone")
+	if c := l.end(); len(c.Held) > 0 || len(c.Deleted) != 1 {
+		t.Errorf("held %+v, deleted %+v", c.Held, c.Deleted)
+	}
+}
+
 // Files that were moved, or are there again, are not gone.
 func TestLiveMovesAndReturnsAreNoMassDelete(t *testing.T) {
 	lines := []string{"keep = k"}

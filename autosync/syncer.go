@@ -132,7 +132,11 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 	if err := w.setAll(); err != nil {
 		return nil, errors.Join(err, s.closeWatchers(), e.close())
 	}
-	e.remembers, e.learns = s.remember, func(v *view, pl plan) { s.deleted.note(m.Base, v, pl) }
+	e.remembers = func(v *view, l *limits) { // of everything: nothing waits beside it
+		clear(s.deleted.meant)
+		s.remember(v, l)
+	}
+	e.learns = func(v *view, pl plan) { s.deleted.note(m.Base, v, pl) }
 	go s.loop(ctx, newPace(live))
 	return s, nil
 }
