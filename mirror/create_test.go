@@ -334,7 +334,7 @@ func paths(tree *Tree) []string {
 }
 
 func TestSpecialAndUnreadableEntriesAreLeftOutAndNamed(t *testing.T) {
-	w := newWorld(t, "fifo|", "sock=", "ok = x", "d/fifo|", "locked 0000 = x", "shut/ 0000")
+	w := newWorld(t, "fifo|", "sock=", "ok = x", "d/fifo|", "locked 0000 = x", "shut/ 0000", "unlisted/ 0300")
 	m := w.create(Options{Policy: everything(t)})
 	want := []Skipped{
 		{"d/fifo", "not a regular file, directory or link"},
@@ -343,6 +343,7 @@ func TestSpecialAndUnreadableEntriesAreLeftOutAndNamed(t *testing.T) {
 	}
 	if os.Geteuid() != 0 {
 		want = slices.Insert(want, 2, Skipped{"locked", "permission denied"}, Skipped{"shut", "permission denied"})
+		want = append(want, Skipped{"unlisted", "permission denied"})
 	}
 	if diff := cmp.Diff(want, m.Built.Skipped); diff != "" {
 		t.Error(diff)
@@ -351,7 +352,7 @@ func TestSpecialAndUnreadableEntriesAreLeftOutAndNamed(t *testing.T) {
 		t.Error("the rest is not mirrored")
 	}
 	if os.Geteuid() != 0 {
-		if diff := cmp.Diff([]Skipped{{"shut", "permission denied"}}, scanOf(t, m, ProjectSide).Trouble); diff != "" {
+		if diff := cmp.Diff([]Skipped{{"shut", "permission denied"}, {"unlisted", "permission denied"}}, scanOf(t, m, ProjectSide).Trouble); diff != "" {
 			t.Errorf("trouble: %s", diff)
 		}
 	}

@@ -67,11 +67,14 @@ func (d *Dir) readable(do func(fd int) error) error {
 			defer d.listing.Unlock()
 			return do(fd)
 		}
-		own, _, err := d.sys.openListable(OpDirOpen, fd, ".")
+		own, pathOnly, err := d.sys.openListable(OpDirOpen, fd, ".")
 		if err != nil {
 			return err
 		}
 		defer closeFD(own)
+		if pathOnly { // still: else the error would be that such a descriptor can't be read
+			return os.ErrPermission
+		}
 		return do(own)
 	})
 }
