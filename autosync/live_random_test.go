@@ -54,8 +54,9 @@ type ledger struct {
 	n      int
 	made   map[string]string // token → path
 	gone   map[string]bool
-	secret map[string]bool // written in the project at a hidden path
-	excuse map[string]bool // paths at which an actor took away something that it had not seen
+	also   map[string][]string // where what was made may have been moved
+	secret map[string]bool     // written in the project at a hidden path
+	excuse map[string]bool     // paths at which an actor took away something that it had not seen
 }
 
 var tokenForm = regexp.MustCompile(`<[a-z]+-\d+>`)
@@ -78,6 +79,24 @@ func (l *ledger) destroy(content []byte) {
 	for _, tok := range tokenForm.FindAll(content, -1) {
 		l.gone[string(tok)] = true
 	}
+}
+
+// moved notes that what was made at from, or below it, may be at to: what is taken away there unseen is excused as well.
+func (l *ledger) moved(from, to string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for tok, p := range l.made {
+		for _, at := range append([]string{p}, l.also[tok]...) {
+			if below, ok := strings.CutPrefix(at+"/", from+"/"); ok {
+				l.also[tok] = append(l.also[tok], filepath.Join(to, below))
+			}
+		}
+	}
+}
+
+// excused reports whether an actor took something away unseen where the token was made or moved to.
+func (l *ledger) excused(tok string) bool {
+	return l.excuse[l.made[tok]] || slices.ContainsFunc(l.also[tok], func(p string) bool { return l.excuse[p] })
 }
 
 var nameChoice = []string{"a", "b", "c", "d", "hid", "ro", "a", "b", "c"}
@@ -267,7 +286,9 @@ func (a *actor) step() {
 		if a.name == "user" && strings.Contains(p, "hid") && a.young(filepath.Dir(p), filepath.Dir(q)) {
 			return // RACE: a directory is not watched from its first moment on
 		}
-		err = a.renaming(a.full(p), q)
+		if err = a.renaming(a.full(p), q); err == nil {
+			a.lg.moved(p, q)
+		}
 	case n < 19:
 		what, err = "rm -r", a.removeAll(p)
 	case n < 20:
@@ -501,7 +522,7 @@ func TestLiveRandomLosesNothingAndHidesWhatIsHidden(t *testing.T) {
 func randomSequence(t *testing.T, seed uint64) {
 	lines := []string{".agentignore = hid\n*.key\n", ".agentreadonly = ro\n", "a = <start-1>", "b/a = <start-2>", "b/b = <start-3>", "c/d/a = <start-4>", "c/ro = <start-5>", "b/hid = <user-0>", "keep = k"}
 	l := newLive(t, lines...)
-	lg := &ledger{made: map[string]string{}, gone: map[string]bool{}, secret: map[string]bool{"<user-0>": true}, excuse: map[string]bool{}}
+	lg := &ledger{made: map[string]string{}, gone: map[string]bool{}, also: map[string][]string{}, secret: map[string]bool{"<user-0>": true}, excuse: map[string]bool{}}
 	for i := range 5 {
 		lg.made[fmt.Sprintf("<start-%d>", i+1)] = "start"
 	}
@@ -564,7 +585,7 @@ func randomSequence(t *testing.T, seed uint64) {
 	}
 	found := tokensIn(l.project, l.mirror, filepath.Dir(filepath.Dir(l.m.Session.Dir())))
 	for tok, p := range lg.made {
-		if !lg.gone[tok] && !found[tok] && !lg.excuse[p] {
+		if !lg.gone[tok] && !found[tok] && !lg.excused(tok) {
 			t.Errorf("%s, written at %s, is lost", tok, p)
 		}
 	}
