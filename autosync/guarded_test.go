@@ -127,12 +127,12 @@ func attack(t *testing.T, p *pair, script string) {
 	}
 }
 
-// bad are the files of the mirror that hold what the agent wrote.
+// bad are the files of a folder that hold what the agent wrote. A mirror's own mark is none: its session's id may spell the word.
 func bad(t *testing.T, dir string) int {
 	t.Helper()
 	n := 0
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
+		if err == nil && d.Type().IsRegular() && d.Name() != safety.MarkerName {
 			if data, err := os.ReadFile(path); err == nil && strings.Contains(string(data), "bad") {
 				n++
 			}
