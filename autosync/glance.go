@@ -10,31 +10,23 @@ import (
 	"github.com/alca-mount/alca-mount/safety"
 )
 
-// glance is lookAround of a few hinted paths, the directories above them and, where a directory of the base is none any
-// more on some side, all that was below it. unseen are the hidden and excluded entries that the mirror is known to hold.
+// glance is lookAround of a few hinted paths, the directories above them, and what adders find to belong to them. unseen
+// are the hidden and excluded entries that the mirror is known to hold.
 func glance(ctx context.Context, m *mirror.Mirror, g *guard, hinted, unseen []safety.RelPath) (*view, error) {
 	paths := map[safety.RelPath]bool{}
 	for _, p := range hinted {
-		paths[p] = true
-		for _, dir := range p.Parents() {
-			paths[dir] = true
-		}
+		addWithParents(paths, p)
 	}
 	v := &view{began: time.Now(), guard: g}
 	if err := v.glance(ctx, m, paths); err != nil {
 		return nil, err
 	}
-	added, err := addTwins(m, v, paths)
-	if err != nil {
-		return nil, err
-	}
-	if added {
-		if err := v.glance(ctx, m, paths); err != nil {
-			return nil, err
+	for _, add := range [...]adder{addTwins, addLinked, addGoneDirectories} {
+		added, err := add(m, v, paths)
+		if err == nil && added {
+			err = v.glance(ctx, m, paths)
 		}
-	}
-	if addGoneDirectories(m, v, paths) {
-		if err := v.glance(ctx, m, paths); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -60,8 +52,19 @@ func (v *view) glance(ctx context.Context, m *mirror.Mirror, paths map[safety.Re
 	return err
 }
 
+// adder adds what has to be looked at together with paths, as far as a look at those can tell, and reports whether there was
+// any.
+type adder func(m *mirror.Mirror, v *view, paths map[safety.RelPath]bool) (added bool, err error)
+
+func addWithParents(paths map[safety.RelPath]bool, p safety.RelPath) {
+	paths[p] = true
+	for _, dir := range p.Parents() {
+		paths[dir] = true
+	}
+}
+
 // addGoneDirectories adds what the base has below directories that are none any more on some side.
-func addGoneDirectories(m *mirror.Mirror, v *view, paths map[safety.RelPath]bool) (added bool) {
+func addGoneDirectories(m *mirror.Mirror, v *view, paths map[safety.RelPath]bool) (added bool, err error) {
 	for p := range maps.Clone(paths) {
 		both := v.project.Get(p).Info.Kind == safety.Directory && v.mirrored.Get(p).Info.Kind == safety.Directory
 		if both || m.Base.Get(p).State.Kind != safety.Directory {
@@ -72,5 +75,5 @@ func addGoneDirectories(m *mirror.Mirror, v *view, paths map[safety.RelPath]bool
 			paths[q] = true
 		}
 	}
-	return added
+	return added, nil
 }

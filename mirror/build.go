@@ -220,12 +220,7 @@ func kindMoved(info safety.Info, want safety.Kind) error {
 }
 
 // stamp is the project's stamp of an entry as it was looked at now.
-func (b *builder) stamp(i safety.Info) Stamp {
-	if young(i, time.Now().UnixNano()) {
-		return Stamp{}
-	}
-	return StampOf(i)
-}
+func (b *builder) stamp(i safety.Info) Stamp { return SeenStamp(i, time.Now()) }
 
 // collect puts together what the workers made.
 func (b *builder) collect() Built {

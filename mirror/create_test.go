@@ -455,8 +455,8 @@ func TestYoungProjectEntriesAreLookedAtAgain(t *testing.T) {
 	}
 	time.Sleep(4 * fineTick)
 	m := w.create(Options{Policy: everything(t)})
-	if m.Base.Get("old").Project == (Stamp{}) || m.Base.Get("young").Project != (Stamp{}) {
-		t.Errorf("old: %+v\nyoung: %+v", m.Base.Get("old").Project, m.Base.Get("young").Project)
+	if old, young := m.Base.Get("old").Project, m.Base.Get("young").Project; !old.Proven() || young.Proven() || young.Ino == 0 {
+		t.Errorf("old: %+v\nyoung: %+v", old, young)
 	}
 }
 

@@ -80,7 +80,7 @@ func (m *Mirror) leftOut(path string) bool {
 // vouch describes the mirror's copy of a file that is the same as the project's.
 func (m *Mirror) vouch(path string) (safety.Info, bool) {
 	e := m.Base.Get(safety.RelPath(path))
-	if e.State.Kind == safety.Directory || e.Project == (Stamp{}) || e.Mirror == (Stamp{}) {
+	if e.State.Kind == safety.Directory || e.Project == (Stamp{}) || !e.Project.Proven() || e.Mirror == (Stamp{}) {
 		return safety.Info{}, false
 	}
 	info, err := m.Root.Lstat(safety.RelPath(path))

@@ -7,7 +7,7 @@ import (
 )
 
 // A stamp that is younger than two ticks of its file system's clock proves nothing: a change within the same tick
-// leaves it as it is. A project entry that young gets the zero stamp in the base, so that it is looked at again; a
+// leaves it as it is. A project entry that young gets an unproven stamp in the base, so that it is looked at again; a
 // mirror's entries are all young when it is built, so Create returns no sooner than two ticks after the last of them.
 const (
 	fineTick   = 10 * time.Millisecond // the longest tick of a Linux kernel (HZ=100) and of Windows' NTFS
