@@ -60,6 +60,9 @@ func (a *app) apply(ctx context.Context, s *mirror.Session, only []safety.RelPat
 		}
 		defer m.Close()
 		changes, err := a.once(ctx, m, approved(only))
+		if err == nil {
+			addChanges(s, changes, only)
+		}
 		return a.syncTold(s, changes, false, time.Since(began), err)
 	}
 	state, err := mirror.DefaultStateDir()
@@ -111,7 +114,11 @@ func (a *app) turnDown(ctx context.Context, s *mirror.Session, only []safety.Rel
 		return nil, autosync.Changes{}, err
 	}
 	defer m.Close()
-	return autosync.Discard(ctx, m, only)
+	discarded, changes, err := autosync.Discard(ctx, m, only)
+	if err == nil {
+		addChanges(s, changes, only)
+	}
+	return discarded, changes, err
 }
 
 func (a *app) tellDiscarded(s *mirror.Session, discarded []autosync.PathNote, changes autosync.Changes) {

@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -22,9 +20,9 @@ func (a *app) lsCommand() *cobra.Command {
 		Use:   "ls [SESSION]",
 		Short: "List the sessions that run, were kept, or ended badly; or what one did",
 		Long: `List the sessions of all projects, with -C of one: their state (running, kept, crashed, damaged) and mirror.
-BROUGHT is what the session's end brought home, and what waits in it.
+BROUGHT is what the session's end, and sync and its like since then, brought home, and what waits in it.
 --all adds those that ended and are only there for the versions that they keep.
-With SESSION: that session and what its end brought.`,
+With SESSION: that session and what was brought.`,
 		Args:              args(0, 1, "at most one session"),
 		ValidArgsFunction: completeSession,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -64,20 +62,20 @@ func stateOf(s *mirror.Session) (state string, pid int) {
 }
 
 type jsonSession struct {
-	Session string          `json:"session"`
-	Name    string          `json:"name"`
-	State   string          `json:"state"`
-	PID     int             `json:"pid,omitempty"`
-	Project string          `json:"project"`
-	Mirror  string          `json:"mirror"`
-	Agent   string          `json:"agent,omitempty"`
-	Command []string        `json:"command,omitempty"`
-	Created time.Time       `json:"created,omitzero"`
-	Ended   time.Time       `json:"ended,omitzero"`
-	Folder  string          `json:"folder"`
-	Damaged string          `json:"damaged,omitempty"`
-	Counts  *jsonCounts     `json:"counts,omitempty"`
-	Changes json.RawMessage `json:"changes,omitempty"`
+	Session string        `json:"session"`
+	Name    string        `json:"name"`
+	State   string        `json:"state"`
+	PID     int           `json:"pid,omitempty"`
+	Project string        `json:"project"`
+	Mirror  string        `json:"mirror"`
+	Agent   string        `json:"agent,omitempty"`
+	Command []string      `json:"command,omitempty"`
+	Created time.Time     `json:"created,omitzero"`
+	Ended   time.Time     `json:"ended,omitzero"`
+	Folder  string        `json:"folder"`
+	Damaged string        `json:"damaged,omitempty"`
+	Counts  *jsonCounts   `json:"counts,omitempty"`
+	Changes storedChanges `json:"changes,omitempty"`
 }
 
 func sessionJSON(s *mirror.Session) jsonSession {
@@ -169,13 +167,7 @@ func (a *app) lsOne(spec string) error {
 		return err
 	}
 	row := sessionJSON(s)
-	row.Changes, err = os.ReadFile(filepath.Join(s.Dir(), changesName))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("ls %s: %w", s.ID, err)
-	}
-	if !json.Valid(row.Changes) {
-		row.Changes = nil
-	}
+	row.Changes = readChanges(s)
 	if a.json {
 		return a.answer(row)
 	}
@@ -183,46 +175,32 @@ func (a *app) lsOne(spec string) error {
 }
 
 // changesText lists all that stored changes name, one a line: what happened, the path, where a version is kept.
-func changesText(data []byte) string {
-	var kinds map[string]json.RawMessage
-	if json.Unmarshal(data, &kinds) != nil {
-		return ""
-	}
+func changesText(stored storedChanges) string {
 	var b strings.Builder
 	for _, kind := range []string{"to_project", "deleted", "conflicts", "refused", "held", "orphans", "failed", "pending_deletes", "new_in_excluded"} {
-		var list []json.RawMessage
-		if json.Unmarshal(kinds[kind], &list) != nil {
-			continue
-		}
-		for _, item := range list {
-			b.WriteString(kind + "\t" + storedNote(item) + "\n")
+		for _, item := range stored.list(kind) {
+			path, more := storedPath(item)
+			b.WriteString(kind + "\t" + show(path))
+			for _, text := range more {
+				b.WriteString("\t" + show(text))
+			}
+			b.WriteString("\n")
 		}
 	}
 	return b.String()
 }
 
-func storedNote(item json.RawMessage) string {
-	var path string
+// storedPath is the path that a stored item is of, and what is said of it.
+func storedPath(item json.RawMessage) (path string, more []string) {
 	if json.Unmarshal(item, &path) == nil {
-		return show(path)
+		return path, nil
 	}
-	var n struct {
-		Path  string `json:"path"`
-		Bytes []byte `json:"path_b64"`
-		Why   string `json:"why"`
-		Kept  string `json:"kept"`
-	}
+	var n jsonNote
 	if json.Unmarshal(item, &n) != nil {
-		return ""
+		return "", nil
 	}
 	if n.Bytes != nil {
 		n.Path = string(n.Bytes)
 	}
-	text := show(n.Path)
-	for _, more := range []string{n.Why, n.Kept} {
-		if more != "" {
-			text += "\t" + show(more)
-		}
-	}
-	return text
+	return n.Path, slices.DeleteFunc([]string{n.Why, n.Kept}, func(s string) bool { return s == "" })
 }

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,16 +23,11 @@ type jsonCounts struct {
 
 // countsOf counts what is noted of a session's end; nil where nothing is. What is held counts as long as it waits.
 func countsOf(s *mirror.Session) *jsonCounts {
-	data, err := os.ReadFile(filepath.Join(s.Dir(), changesName))
-	var lists map[string]json.RawMessage
-	if err != nil || json.Unmarshal(data, &lists) != nil {
+	stored := readChanges(s)
+	if stored == nil {
 		return nil
 	}
-	length := func(kind string) int {
-		var list []json.RawMessage
-		_ = json.Unmarshal(lists[kind], &list)
-		return len(list)
-	}
+	length := func(kind string) int { return len(stored.list(kind)) }
 	c := &jsonCounts{
 		Changed: length("to_project"), Deleted: length("deleted"), Held: length("held"),
 		Conflicts: length("conflicts"), Orphans: length("orphans"), Commits: length("commits"),

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -17,28 +16,6 @@ import (
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
-
-// changesName is the file in a session's folder that keeps what its end brought, for `ls SESSION`.
-const changesName = "changes.json"
-
-// storeChanges keeps what a run did in its session and returns the command that lists it; "" when that is not possible.
-func storeChanges(state *mirror.StateDir, r launcher.Result) string {
-	if r.Session == "" {
-		return ""
-	}
-	s, err := state.Find(r.Session, "")
-	if err != nil {
-		return "" // nothing worth a session's folder was left
-	}
-	data, err := marshal(changesJSON(r.Changes))
-	if err == nil {
-		err = safety.WriteFileDurably(filepath.Join(s.Dir(), changesName), append(data, '\n'), 0o600)
-	}
-	if err != nil {
-		return ""
-	}
-	return "alca-mount ls " + r.Session
-}
 
 // sessionAndPaths are the arguments of commands on a session. Where none is given, the latest are named.
 func (a *app) sessionAndPaths() cobra.PositionalArgs {

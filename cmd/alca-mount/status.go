@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -104,8 +102,13 @@ func (a *app) sessionsFor(args []string) ([]*mirror.Session, error) {
 // look compares a session's mirror, if there is one, with its project.
 func (a *app) look(ctx context.Context, s *mirror.Session) jsonStatus {
 	row := jsonStatus{jsonSession: sessionJSON(s), Enforced: s.Enforced}
-	told := storedChanges(s)
-	row.Conflicts, row.Refused = len(told.Conflicts), len(told.Refused)
+	stored := readChanges(s)
+	refused := map[string]bool{}
+	for _, item := range stored.list("refused") {
+		path, _ := storedPath(item)
+		refused[path] = true
+	}
+	row.Conflicts, row.Refused = len(stored.list("conflicts")), len(refused)
 	held, err := autosync.ReadHeld(s.Dir())
 	if err != nil {
 		row.Trouble = oneLine(err.Error())
@@ -124,7 +127,10 @@ func (a *app) look(ctx context.Context, s *mirror.Session) jsonStatus {
 	}
 	row.Unsynced, row.Deletions = len(c.ToProject)+len(c.Failed), len(c.PendingDelete)
 	row.Held, row.Orphans = row.Held+len(c.Held), len(c.Orphans)
-	row.Conflicts, row.Refused = row.Conflicts+len(c.Conflicts), row.Refused+len(c.Refused)
+	for _, n := range c.Refused { // it is still there
+		refused[string(n.Path)] = true
+	}
+	row.Conflicts, row.Refused = row.Conflicts+len(c.Conflicts), len(refused)
 	return row
 }
 
@@ -140,15 +146,6 @@ func (a *app) compare(ctx context.Context, s *mirror.Session) (autosync.Changes,
 		err = errors.New(c.Halted)
 	}
 	return c, err
-}
-
-// storedChanges is what the session's end brought, as far as it is known.
-func storedChanges(s *mirror.Session) (told struct{ Conflicts, Refused []json.RawMessage }) {
-	data, err := os.ReadFile(filepath.Join(s.Dir(), changesName))
-	if err != nil || json.Unmarshal(data, &told) != nil {
-		told.Conflicts, told.Refused = nil, nil
-	}
-	return told
 }
 
 func statusText(rows []jsonStatus) string {
