@@ -35,7 +35,7 @@ type dirTimes struct{ before, after int64 }
 // in between: before it there was the user's own latest version, and nothing of the user's is ever undone.
 func changesIn(records []record) ([]changed, map[safety.RelPath]dirTimes) {
 	intents := map[uint64]record{}
-	paths := map[safety.RelPath]*changed{}
+	runs := newRuns()
 	dirs := map[safety.RelPath]dirTimes{}
 	for _, r := range records {
 		if r.Side != mirror.ProjectSide {
@@ -49,12 +49,12 @@ func changesIn(records []record) ([]changed, map[safety.RelPath]dirTimes) {
 		}
 		noteDir(dirs, r)
 		if r.Op != opTimes {
-			noteChange(paths, intents[r.Seq], r)
+			runs.note(intents[r.Seq], r)
 		}
 	}
-	out := make([]changed, 0, len(paths))
-	for _, p := range slices.Sorted(maps.Keys(paths)) {
-		if c := paths[p]; c.before.stamp != (mirror.Stamp{}) || !c.after.State.Absent() {
+	out := make([]changed, 0, len(runs.paths))
+	for _, p := range slices.Sorted(maps.Keys(runs.paths)) {
+		if c := runs.paths[p]; c.before.stamp != (mirror.Stamp{}) || !c.after.State.Absent() {
 			out = append(out, *c)
 		}
 	}
@@ -77,39 +77,100 @@ func noteDir(dirs map[safety.RelPath]dirTimes, done record) {
 	dirs[dir] = t
 }
 
-func noteChange(paths map[safety.RelPath]*changed, intent, done record) {
+// runs are the changes that a journal tells of, as far as it was read. A file that is rewritten in place changes under all
+// of its names, so that it has a run of its own.
+type runs struct {
+	paths map[safety.RelPath]*changed
+	files map[fileID]*changed         // of those that were rewritten
+	names map[fileID][]safety.RelPath // which a session changed; those that are others' by now are among them
+}
+
+func newRuns() *runs {
+	return &runs{paths: map[safety.RelPath]*changed{}, files: map[fileID]*changed{}, names: map[fileID][]safety.RelPath{}}
+}
+
+// note takes in a call that was made.
+func (rs *runs) note(intent, done record) {
 	p := safety.RelPath(done.Path)
 	var expect mirror.Stamp
 	if intent.Expect != nil {
 		expect = *intent.Expect
 	}
-	c := paths[p]
+	call := change{expect: expect, after: done.entry(), done: done}
+	c, file := rs.paths[p], rs.files[idOf(expect)]
+	rewritten := call.rewrites()
 	switch {
-	case c == nil || !c.goesOn(expect, done):
-		c = &changed{path: p, before: former{stamp: expect, seq: done.Seq, kept: string(done.Kept)}}
-		if done.Op == opChmod {
-			c.before.mode = expect.Mode
-		}
-		paths[p] = c
-	case c.before.kept == "" && c.before.mode != 0 && done.Op != opChmod:
-		c.before.seq, c.before.kept = done.Seq, string(done.Kept) // displaced with the mode that we gave it
+	case c != nil && call.follows(c):
+		c.extend(done)
+	case rewritten && file != nil && call.follows(file):
+		c = &changed{path: p, before: file.before} // the session wrote there by another name
+	default:
+		c = call.begin(p)
 	}
-	c.after = mirror.Entry{}
-	if done.Base != nil {
-		c.after = *done.Base
-		c.after.State.Target = string(done.Target)
+	rs.paths[p] = c
+	if rewritten {
+		rs.rewrite(call, file)
+	}
+	if id := idOf(call.after.Project); call.after.State.Kind == safety.File && idOf(c.after.Project) != id {
+		rs.names[id] = append(rs.names[id], p)
+	}
+	c.after = call.after
+}
+
+// rewrite takes in that a file changed in place: so did what its other names were left as.
+func (rs *runs) rewrite(call change, file *changed) {
+	id := idOf(call.expect)
+	if file != nil && call.follows(file) {
+		file.extend(call.done)
+	} else {
+		file = call.begin("")
+		rs.files[id] = file
+	}
+	file.after = call.after
+	for _, q := range rs.names[id] {
+		if c := rs.paths[q]; c.after.State.Kind == safety.File && sameEntry(call.expect, c.after.Project) {
+			c.after = call.after
+		}
 	}
 }
 
-// goesOn reports whether a call found what the session itself had left at the path.
-func (c *changed) goesOn(expect mirror.Stamp, done record) bool {
-	if expect == (mirror.Stamp{}) {
-		return c.after.State.Absent()
+// change is a call that was made: what it was to find, and what it left.
+type change struct {
+	expect mirror.Stamp
+	after  mirror.Entry
+	done   record
+}
+
+// rewrites reports whether the call left the inode that it found.
+func (c change) rewrites() bool {
+	return c.expect.Kind == safety.File && c.after.State.Kind == safety.File && idOf(c.expect) == idOf(c.after.Project)
+}
+
+// begin is a run of which the call is the first.
+func (c change) begin(p safety.RelPath) *changed {
+	run := &changed{path: p, before: former{stamp: c.expect, seq: c.done.Seq, kept: string(c.done.Kept)}}
+	if c.done.Op == opChmod {
+		run.before.mode = c.expect.Mode
 	}
-	if kept := string(done.Kept); kept != "" && !isSlotOf(kept, done.Seq) {
-		return false // a conflict's loser: it was another version than was expected
+	return run
+}
+
+// follows reports whether the call found what the session itself had left.
+func (c change) follows(run *changed) bool {
+	if c.expect == (mirror.Stamp{}) {
+		return run.after.State.Absent()
 	}
-	return sameEntry(expect, c.after.Project)
+	if kept := string(c.done.Kept); kept != "" && !isSlotOf(kept, c.done.Seq) && !c.rewrites() {
+		return false // a conflict's loser: it was another version than was expected; what is rewritten was looked at by its descriptor
+	}
+	return sameEntry(c.expect, run.after.Project)
+}
+
+// extend takes in a call that goes on.
+func (c *changed) extend(done record) {
+	if c.before.kept == "" && c.before.mode != 0 && done.Op != opChmod {
+		c.before.seq, c.before.kept = done.Seq, string(done.Kept) // displaced with the mode that we gave it
+	}
 }
 
 func isSlotOf(path string, seq uint64) bool { return filepath.Base(path) == fmt.Sprintf("%08d", seq) }

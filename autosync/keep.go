@@ -146,7 +146,9 @@ func (e *engine) noteConflict(p safety.RelPath, d safety.Displaced, kept string)
 	if !d.Expected {
 		why = "changed in the project while the mirror's version was brought in"
 	}
-	if by := e.others.writerOf(p, d.Info); by != "" {
+	if d.Expected && e.wroteByOtherName(p) {
+		why = "written differently by another name of the same file"
+	} else if by := e.others.writerOf(p, d.Info); by != "" {
 		why += "; the project's version came from session " + by
 	}
 	e.changes.Conflicts = append(e.changes.Conflicts, PathNote{Path: p, Why: why, Kept: kept})

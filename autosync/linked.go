@@ -45,3 +45,25 @@ func unmet(t *mirror.Tree) map[fileID]bool {
 }
 
 func idOf(s mirror.Stamp) fileID { return fileID{s.Dev, s.Ino} }
+
+// wroteByOtherName reports whether the project's file at p, as it was seen, is what this session wrote there by another of
+// the file's names since both sides agreed on p last: nobody else changed it.
+func (e *engine) wroteByOtherName(p safety.RelPath) bool {
+	if e.view == nil {
+		return false
+	}
+	now := mirror.StampOf(e.view.project.Get(p).Info)
+	left, wrote := e.history.written[idOf(now)]
+	return wrote && left == now && e.history.placed[p] != now && idOf(e.m.Base.Get(p).Project) == idOf(now)
+}
+
+// takeBackFollowers makes paths that the agent deleted count as unchanged in the project where they only followed what was
+// written by another name: the deletion is carried.
+func (e *engine) takeBackFollowers() {
+	for i := range e.view.looks {
+		lk := &e.view.looks[i]
+		if lk.mirrored.Absent() && lk.base.Kind == safety.File && lk.project.Kind == safety.File && e.wroteByOtherName(lk.path) {
+			lk.project = lk.base
+		}
+	}
+}

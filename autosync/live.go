@@ -79,6 +79,7 @@ func (s *Syncer) pass(ctx context.Context, due []waiting) error {
 	s.noteGuarded(v)
 	s.hidden.note(s.m, hinted)
 	s.e.view = v
+	s.e.takeBackFollowers()
 	s.deleted.see(waits, v.looks)
 	s.postpone(v, waits)
 	l := limitsFor(s.e.opts, 0)

@@ -136,6 +136,7 @@ func (e *engine) look(ctx context.Context) (plan, error) {
 		return plan{}, err
 	}
 	e.view = v
+	e.takeBackFollowers()
 	e.watching.done()
 	e.watching = nil
 	if err := e.noteAlive(); err != nil {

@@ -54,11 +54,12 @@ type history struct {
 	lastSeq uint64
 	placed  map[safety.RelPath]mirror.Stamp // what we placed in the project last: a file that is still exactly this is not kept again
 	open    map[uint64]record               // intents without an end, by number
+	written map[fileID]mirror.Stamp         // files of the project that we rewrote in place, as we left them: under all their names
 	made    map[safety.RelPath]bool         // directories that we made in the project
 }
 
 func newHistory() *history {
-	return &history{placed: map[safety.RelPath]mirror.Stamp{}, open: map[uint64]record{}, made: map[safety.RelPath]bool{}}
+	return &history{placed: map[safety.RelPath]mirror.Stamp{}, open: map[uint64]record{}, written: map[fileID]mirror.Stamp{}, made: map[safety.RelPath]bool{}}
 }
 
 // unfinished lists the intents that a crash cut short, in the order in which they were announced.
@@ -87,9 +88,17 @@ func (h *history) replay(base *mirror.Base, r record) {
 	if r.Type != recordDone || r.Side != mirror.ProjectSide || r.Op == opChmod {
 		return
 	}
-	h.placed[p] = e.Project
+	h.place(p, r.Op, e.Project)
 	if r.Op == opMkdir {
 		h.made[p] = true
+	}
+}
+
+// place takes in what a call left at a path of the project.
+func (h *history) place(p safety.RelPath, op string, left mirror.Stamp) {
+	h.placed[p] = left
+	if op == opInPlace {
+		h.written[idOf(left)] = left
 	}
 }
 

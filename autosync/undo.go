@@ -79,7 +79,9 @@ type undoing struct {
 	journal *journal.Journal
 	seq     uint64
 	touched map[safety.RelPath]*touchedDir
-	linked  map[uint64]bool // inodes of several names, one of which was taken
+	linked  map[uint64]bool        // inodes of several names, one of which was taken or brought
+	inPlace map[uint64]safety.Info // inodes that were rewritten, as they were left; nil: none
+	uses    map[string]int         // how many paths a kept version is of
 	out     Undone
 }
 
@@ -135,6 +137,10 @@ func readRecords(s *mirror.Session) ([]record, error) {
 func (u *undoing) look(ctx context.Context, opts UndoOptions) error {
 	changes, _ := changesIn(u.records)
 	_, u.dirs = changesIn(slices.Concat(u.records, u.places.later()))
+	u.uses = map[string]int{}
+	for _, c := range changes {
+		u.uses[c.before.kept]++
+	}
 	wanted := wantedChanges(changes, opts.Paths)
 	for _, c := range changes {
 		if err := ctx.Err(); err != nil {

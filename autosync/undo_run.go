@@ -136,9 +136,7 @@ func (u *undoing) take(s *undoStep) error {
 		kept = out.Slot
 	}
 	s.gone, s.kept = true, kept
-	if s.now.Nlink > 1 {
-		u.linked[s.now.Ino] = true
-	}
+	u.noteLinked(safety.Info{}, s.now)
 	u.done(s.seq, opDelete, s.path, mirror.Entry{}, kept, before)
 	return nil
 }
@@ -159,7 +157,7 @@ func (u *undoing) giveBack(s *undoStep) error {
 	if s.fate == fateMode {
 		return u.chmod(s.seq, s)
 	}
-	if err := u.lookAgain(s); err != nil {
+	if back, err := u.lookAgain(s); back || err != nil {
 		return err
 	}
 	seq, now := s.seq+1, s.now
@@ -180,7 +178,10 @@ func (u *undoing) giveBack(s *undoStep) error {
 	if from.root == nil {
 		return u.remake(s, before)
 	}
-	placed, kept, err := u.bring(seq, s, now, from)
+	placed, kept, err := safety.Info{}, "", errors.ErrUnsupported
+	if u.uses[s.before.kept] < 2 { // else another name needs it as well
+		placed, kept, err = u.bring(seq, s, now, from)
+	}
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
 		placed, kept, err = u.copyIn(seq, s, now, from)
 	}
@@ -192,6 +193,7 @@ func (u *undoing) giveBack(s *undoStep) error {
 	if kept != "" {
 		s.kept = kept
 	}
+	u.noteLinked(now, placed)
 	s.now = placed
 	if placed.Kind == safety.Directory {
 		u.reopened(s, placed)
@@ -205,19 +207,46 @@ func (u *undoing) giveBack(s *undoStep) error {
 	return nil
 }
 
-// lookAgain takes what is at the path as it is now, where this undo moved another name of the same file: by that its ctime
-// moved, and nobody changed it.
-func (u *undoing) lookAgain(s *undoStep) error {
+// noteLinked notes a file of several names that is at its path instead of what was there, or was taken from it: its other
+// names are not as they were looked at any more.
+func (u *undoing) noteLinked(was, now safety.Info) {
+	if now.Kind != safety.File || now.Nlink < 2 {
+		return
+	}
+	u.linked[now.Ino] = true
+	if was.SameFile(now) {
+		if u.inPlace == nil {
+			u.inPlace = map[uint64]safety.Info{}
+		}
+		u.inPlace[now.Ino] = now
+	}
+}
+
+// lookAgain takes what is at the path as it is now, where this undo moved or rewrote another name of the same file, and
+// nobody else changed it; back: it is as it was before the session by that.
+func (u *undoing) lookAgain(s *undoStep) (back bool, err error) {
 	if s.gone || !u.linked[s.now.Ino] {
-		return nil
+		return false, nil
 	}
 	now, err := u.project.Lstat(s.path)
-	then := s.now
-	then.Ctime = now.Ctime
-	if err == nil && now == then {
-		s.now = now
+	if err != nil {
+		return false, err
 	}
-	return err
+	then, rewritten := u.inPlace[s.now.Ino]
+	if !rewritten {
+		then = s.now
+	}
+	then.Ctime, then.Blocks = now.Ctime, now.Blocks // a rename moves the first, and the second may settle later
+	if now != then {
+		return false, nil // the call itself finds out
+	}
+	if !rewritten {
+		s.now = now
+		return false, nil
+	}
+	back = sameEntry(s.before.stamp, mirror.StampOf(now)) && (s.before.mode == 0 || s.before.mode == now.Mode)
+	s.user = s.user && !back // its version is kept once
+	return back, nil
 }
 
 // bring moves a version out of its store to its path.
@@ -341,6 +370,7 @@ func (u *undoing) chmod(seq uint64, s *undoStep) error {
 	if err != nil {
 		return err
 	}
+	u.noteLinked(s.now, after)
 	entry := mirror.Entry{State: mirror.State{Kind: after.Kind, Exec: after.Exec()}, Project: mirror.StampOf(after)}
 	u.done(seq, opChmod, s.path, entry, "", 0)
 	return nil
