@@ -238,9 +238,10 @@ func (c Changes) clone() Changes {
 	for _, list := range []*[]safety.RelPath{&c.ToProject, &c.ToMirror, &c.PendingDelete, &c.NewInExcluded, &c.Lost} {
 		*list = slices.Clone(*list)
 	}
-	for _, list := range []*[]PathNote{&c.Deleted, &c.Conflicts, &c.Refused, &c.Held, &c.Orphans, &c.Failed} {
+	for _, list := range []*[]PathNote{&c.Deleted, &c.Conflicts, &c.Refused, &c.Held, &c.Orphans, &c.Failed, &c.Recovered} {
 		*list = slices.Clone(*list)
 	}
+	c.Commits = slices.Clone(c.Commits)
 	return c
 }
 

@@ -2,8 +2,6 @@ package launcher
 
 import (
 	"context"
-	"errors"
-	"slices"
 
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/safety"
@@ -48,7 +46,7 @@ func (l *launch) obey(ctx context.Context, v Verdict, all int) error {
 		changes, err := autosync.Once(ctx, l.mirror, autosync.Options{
 			Deletes: true, OnlyToProject: true, Approved: true, Paths: pathsOf(v.Approved), Events: l.opts.Events,
 		})
-		l.res.Changes = changes
+		l.res.Changes = l.res.Changes.Plus(changes)
 		if err != nil {
 			return err
 		}
@@ -84,11 +82,7 @@ func (l *launch) endReviewed(ctx context.Context) error {
 		l.waiting = true
 		return err
 	}
-	approved := l.res.Changes
 	changes, err := autosync.Once(ctx, l.mirror, l.syncOptions())
-	changes.ToProject = slices.Concat(approved.ToProject, changes.ToProject)
-	changes.Deleted = slices.Concat(approved.Deleted, changes.Deleted)
-	changes.Conflicts = slices.Concat(approved.Conflicts, changes.Conflicts)
-	l.res.Changes = changes
-	return errors.Join(err)
+	l.res.Changes = l.res.Changes.Plus(changes)
+	return err
 }

@@ -1,7 +1,6 @@
 package launcher
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -206,20 +205,8 @@ func (w *warm) with(c autosync.Changes) autosync.Changes {
 	if w == nil {
 		return c
 	}
-	for _, n := range slices.Concat(w.aside, w.changes.Refused) { // what is still there is told by the end
-		if !slices.ContainsFunc(c.Refused, func(later autosync.PathNote) bool {
-			return later.Path == n.Path && (n.Kept == "" || later.Kept == n.Kept)
-		}) {
-			c.Refused = append(slices.Clip(c.Refused), n)
-		}
-	}
-	c.Conflicts = append(slices.Clone(w.changes.Conflicts), c.Conflicts...)
-	c.Deleted = append(slices.Clone(w.changes.Deleted), c.Deleted...)
-	c.ToProject = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(w.changes.ToProject), c.ToProject...))))
-	slices.SortStableFunc(c.Conflicts, byPath)
-	slices.SortStableFunc(c.Refused, byPath)
-	slices.SortStableFunc(c.Deleted, byPath)
-	return c
+	before := w.changes
+	before.ToMirror = nil // told when it began
+	before.Refused = slices.Concat(w.aside, before.Refused)
+	return before.Plus(c)
 }
-
-func byPath(a, b autosync.PathNote) int { return cmp.Compare(a.Path, b.Path) }
