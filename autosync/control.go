@@ -111,6 +111,10 @@ func (s *Syncer) ask(ctx context.Context, scan bool) (int, error) {
 	}
 }
 
+// MirrorStays says, before Stop, that the mirror does not go after it: Options.Final holds no longer, and what may not
+// cross stays where it is.
+func (s *Syncer) MirrorStays() { s.inspect(func() { s.e.opts.Final = false }) }
+
 // Stop ends the syncing with a full reconcile, deletions included, and says what the session did. When ctx is done
 // first, what is left is not carried: drained is false. Later calls return the same.
 func (s *Syncer) Stop(ctx context.Context) (changes Changes, drained bool, err error) {

@@ -39,8 +39,8 @@ type storedHeld struct {
 	Targets [2][]byte    `json:"targets"` // of Version and Base, where they are links
 }
 
-// ReadHeld lists, sorted by path, what waits in the session whose folder is dir; nothing where nothing was held, or
-// where the mirror is still there and holds it.
+// ReadHeld lists, sorted by path, what waits in the folder dir of a session: what was moved there when its mirror was to
+// go. Where a mirror is still there, it may hold more, which is not listed.
 func ReadHeld(dir string) ([]HeldChange, error) {
 	data, err := os.ReadFile(filepath.Join(dir, heldName))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -464,6 +464,9 @@ func (l *launch) lastSync() error {
 	} else if l.opts.Sync == SyncReview {
 		err = l.review(ctx)
 	} else if l.syncer != nil {
+		if l.mayRun { // which was not known when it began
+			l.syncer.MirrorStays()
+		}
 		l.res.Changes, _, err = l.syncer.Stop(ctx)
 	} else {
 		l.res.Changes, err = autosync.Once(ctx, l.mirror, l.syncOptions())
