@@ -33,7 +33,7 @@ var actionNames = [...]string{"nothing", "adopt", "carry to project", "carry to 
 func (a Action) String() string { return actionNames[a] }
 
 // Decide says what has to happen at a path, from what both sides last agreed on (base) and what they are now.
-// It is the table of docs/design.md §3.2 and nothing else: no I/O, no clock, no state.
+// It is the table of "Decide" in docs/design.md and nothing else: no I/O, no clock, no state.
 func Decide(access dotfiles.Access, base, p, m mirror.State) Action {
 	switch access {
 	case dotfiles.Writable:

@@ -14,7 +14,7 @@ type look struct {
 	guarded                 string         // why a change of the agent's waits for the user's word; "": it need not
 	barred                  string         // why the mirror's version may not cross though the path is writable; "": it may
 	followed                bool           // the mirror has a copy of what the project's link leads to
-	movedTo                 safety.RelPath // where in the mirror the inode or content of a deleted file is now; "": nowhere
+	movedTo                 safety.RelPath // where in the mirror the inode of a deleted file, of its size and mtime, is now; "": nowhere
 	stranded                bool           // movedTo is a path that may not cross
 	lost                    bool           // a power cut took the mirror's version: the project's counts
 	doubt                   string         // why the mirror's version can't be trusted after a power cut; "": it can

@@ -12,7 +12,7 @@ import (
 // record is one line of a session's journal.
 //
 // An intent is durable before the one call that it announces; the done record that follows says what the call displaced
-// and what the base is since then, or a dropped record that nothing came of it. An intent that neither follows was cut
+// and what the base is since then, or a none record that nothing came of it. An intent that neither follows was cut
 // short by a crash: [engine.recover] settles it. Paths are bytes: names need not be UTF-8.
 type record struct {
 	Type   recordType    `json:"t"`

@@ -9,7 +9,7 @@ import (
 // SourceDefault is the Rule.Source of all that is built in.
 const SourceDefault = "default"
 
-// builtinList is the built-in list of docs/design.md §4 without .git, by name. With fold, names are in lower case.
+// builtinList is the built-in list of "Rules" in docs/design.md without .git, by name. With fold, names are in lower case.
 func builtinList(fold bool) map[string]*builtin {
 	list := map[string]*builtin{}
 	add := func(names string, topOnly bool) {

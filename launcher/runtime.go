@@ -11,8 +11,8 @@ import (
 	"github.com/alca-mount/alca-mount/safety"
 )
 
-// runtime is one way to run CMD on a mirror that is built: plainly, in namespaces, in a container. It knows nothing of
-// syncing, and it is used once: open, run, close.
+// runtime is one way to run CMD on a mirror that is built: plainly, in namespaces, in a container. It is
+// used once: open, run, close. The one that takes a while to start lets the live sync begin meanwhile.
 type runtime interface {
 	// open makes the place that CMD will run in, or says why there can't be one. Nothing of CMD runs yet.
 	open(ctx context.Context, on ground) (place, error)

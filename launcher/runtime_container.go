@@ -298,7 +298,7 @@ func (r *containerRuntime) runOnce(ctx context.Context, spec plain.Spec) (plain.
 // spec is the container of a command.
 func (r *containerRuntime) spec(s plain.Spec, binds []docker.Bind) container.Spec {
 	return container.Spec{
-		Settings: r.settings(binds), Command: r.opts.command(s.Argv), Entrypoint: r.opts.entrypoint(), Env: containerEnv(r.l.session.ID, r.l.project, r.profileEnv(), r.l.opts.Env, s.Dir), Dir: s.Dir,
+		Settings: r.settings(binds), Command: r.opts.command(s.Argv), Env: containerEnv(r.l.session.ID, r.l.project, r.profileEnv(), r.l.opts.Env, s.Dir), Dir: s.Dir,
 		Stdin: cmp.Or(s.Stdin, os.Stdin), Stdout: cmp.Or(s.Stdout, os.Stdout), Stderr: cmp.Or(s.Stderr, os.Stderr), Grace: s.Grace, Signals: s.Signals,
 	}
 }
@@ -369,8 +369,6 @@ func (c *Container) command(argv []string) []string {
 	}
 	return append([]string{"sh", "-c", script, "sh"}, argv...)
 }
-
-func (c *Container) entrypoint() []string { return nil }
 
 // close removes a container in which nothing ran.
 func (r *containerRuntime) close() error {

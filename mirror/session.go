@@ -30,7 +30,7 @@ type Record struct {
 	Ended      time.Time       `json:"ended,omitzero"`
 	Kept       bool            `json:"kept,omitempty"`
 	Keep       bool            `json:"keep,omitempty"` // of a running session: it is to be kept at the end
-	State      string          `json:"state"`          // "building", "ready", "ended"
+	State      string          `json:"state"`          // "building", "ready", "removing", "ended"
 	Rules      dotfiles.Rules  `json:"rules"`
 	Population Population      `json:"population"`
 	Git        GitMode         `json:"git"`

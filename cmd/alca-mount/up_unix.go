@@ -257,7 +257,7 @@ func flushRequests(state *mirror.StateDir, project string) (<-chan func(error), 
 			if err != nil || s == nil {
 				continue
 			}
-			waiting, _ := filepath.Glob(filepath.Join(s.Dir(), flushFolder, "*"))
+			waiting := flushesAsked(s)
 			select {
 			case out <- func(err error) { answerFlush(waiting, err) }:
 			case <-done:
@@ -266,6 +266,16 @@ func flushRequests(state *mirror.StateDir, project string) (<-chan func(error), 
 		}
 	}()
 	return out, func() { close(done) } // the signal stays caught: it would end us
+}
+
+// flushesAsked are the files of those who wait.
+func flushesAsked(s *mirror.Session) (files []string) {
+	dir := filepath.Join(s.Dir(), flushFolder)
+	entries, _ := os.ReadDir(dir) // without it nobody waits
+	for _, e := range entries {
+		files = append(files, filepath.Join(dir, e.Name()))
+	}
+	return files
 }
 
 func answerFlush(waiting []string, err error) {

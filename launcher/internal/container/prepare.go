@@ -59,7 +59,7 @@ func (e *Engine) prepare(ctx context.Context, spec docker.Spec) (*Prepared, Exit
 func (e *Engine) specOf(s Spec, c *console) docker.Spec {
 	rows, cols, _ := c.size()
 	spec := docker.Spec{
-		Image: s.Image, Cmd: s.Command, Entrypoint: s.Entrypoint, Env: s.Env, Dir: s.Dir, TTY: c.tty(), Rows: rows, Cols: cols, Stdin: true,
+		Image: s.Image, Cmd: s.Command, Env: s.Env, Dir: s.Dir, TTY: c.tty(), Rows: rows, Cols: cols, Stdin: true,
 		User: s.User.User, UserNS: s.User.NS, Labels: s.Labels, Binds: s.Binds, Network: networkOf(e.Kind, e.Facts, s.Network),
 		Memory: s.Memory, NanoCPUs: int64(s.CPUs * 1e9), CapAdd: s.CapAdd, CapDrop: s.CapDrop,
 	}

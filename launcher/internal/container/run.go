@@ -31,7 +31,6 @@ type Settings struct {
 type Spec struct {
 	Settings
 	Command               []string // behind the image's entrypoint
-	Entrypoint            []string // nil: the image's
 	Env                   []string
 	Dir                   string
 	Stdin, Stdout, Stderr *os.File

@@ -76,7 +76,8 @@ func startService() (*service, error) {
 		sweepServices()
 		err := answers(ctx, sock, ended)
 		if err != nil {
-			err = errors.Join(fmt.Errorf("%w: %s", err, strings.TrimSpace(said.String())), end())
+			ended := end() // after it, nothing more is said
+			err = errors.Join(fmt.Errorf("%w: %s", err, strings.TrimSpace(said.String())), ended)
 		}
 		return err
 	}

@@ -256,7 +256,6 @@ type Spec struct {
 	Name       string // "": the engine's choice
 	Image      string
 	Cmd        []string // nil: the image's
-	Entrypoint []string // nil: the image's
 	Env        []string
 	Dir        string
 	User       string
@@ -279,7 +278,7 @@ type Spec struct {
 // Create makes a container and returns its id. Warnings of the engine's come with it.
 func (e *Engine) Create(ctx context.Context, s Spec) (id string, warnings []string, err error) {
 	config := &container.Config{
-		Image: s.Image, Cmd: s.Cmd, Entrypoint: s.Entrypoint, Env: s.Env, WorkingDir: s.Dir, User: s.User, Labels: s.Labels,
+		Image: s.Image, Cmd: s.Cmd, Env: s.Env, WorkingDir: s.Dir, User: s.User, Labels: s.Labels,
 		Tty: s.TTY, OpenStdin: s.Stdin, StdinOnce: s.Stdin, AttachStdin: s.Stdin, AttachStdout: true, AttachStderr: true,
 	}
 	host := &container.HostConfig{
