@@ -51,15 +51,20 @@ func (r *containerRuntime) beginEarly(ctx context.Context, m *mirror.Mirror) {
 }
 
 func (r *containerRuntime) makeEarly(ctx context.Context, top string, e *early) {
+	names := make(chan foreseen, 1)
+	go func() { // the engine takes longer to answer
+		entries, err := foresee(ctx, r.l.project, r.l.policy)
+		names <- foreseen{entries, err}
+	}()
 	if r.engaged() != nil || r.findable() != nil || r.makeHome() != nil {
 		return
 	}
 	r.findHome(ctx)
-	entries, err := foresee(ctx, r.l.project, r.l.policy)
-	if err != nil {
+	found := <-names
+	if found.err != nil {
 		return
 	}
-	binds := slices.Concat(r.homeBinds(), bindsOf(top, r.opts.Workdir, container.Protect(entries, container.MaxBinds)))
+	binds := slices.Concat(r.homeBinds(), bindsOf(top, r.opts.Workdir, container.Protect(found.entries, container.MaxBinds)))
 	wanted := []string{filepath.Join(top, filepath.FromSlash(string(r.l.opts.Subdir)))}
 	for _, b := range binds {
 		wanted = append(wanted, b.Source)
@@ -123,6 +128,11 @@ func stillBound(bound map[string]fs.FileInfo) bool {
 		}
 	}
 	return true
+}
+
+type foreseen struct {
+	entries []container.Entry
+	err     error
 }
 
 // foresee lists what the mirror of a project is going to hold, as entriesOf does, by its names alone.

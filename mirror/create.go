@@ -134,8 +134,18 @@ func (m *Mirror) openMirror(dir string, undo *undone) error {
 	}
 	ours := len(made) > 0
 	undo.add(func() error { return m.takeAway(ours) })
-	return m.saveRecord(SessionBuilding)
+	if err := m.saveRecord(SessionBuilding); err != nil {
+		return err
+	}
+	if m.maySettleLater() { // what is noted while it is built counts as little after a power cut as what is built
+		m.Session.unsettle()
+	}
+	return nil
 }
+
+// maySettleLater reports whether the caller sees to it that the session becomes durable. Where a power cut could not be told
+// later, it has to be at once.
+func (m *Mirror) maySettleLater() bool { return m.Options.Unsettled && m.Session.Boot != "" }
 
 // takeAway removes a mirror that could not be built. A directory that was there before is there, empty, afterwards.
 func (m *Mirror) takeAway(ours bool) error {
@@ -254,7 +264,7 @@ func (m *Mirror) Rest(ctx context.Context) error { return sleep(ctx, time.Until(
 
 // saveBuilt notes that the mirror is whole.
 func (m *Mirror) saveBuilt() error {
-	if m.Options.Unsettled && m.Session.Boot != "" { // else it could not be told later that there was a power cut
+	if m.maySettleLater() {
 		return m.saveUnsettled()
 	}
 	if err := m.SaveBase(); err != nil {

@@ -12,8 +12,8 @@ import (
 
 // An unsettled session is one that the disk need not know of yet. To sync a record after a whole tree was copied makes
 // the disk take the names of all of it, which can last as long as the copying; CMD would wait for that, and so would the
-// end of a short one. So the record and the base of a finished build are written for all processes to see, which a kill
-// survives, beside the durable record of a build under way. [Session.Settle] makes them durable: before the first change
+// end of a short one. So what is noted while it is built, and the record and the base of a finished build, are written for all
+// processes to see, which a kill survives, beside the durable record of a build under way. [Session.Settle] makes them durable: before the first change
 // of anything that outlasts the mirror, or a few moments later.
 //
 // A power cut before that leaves a session whose mirror was never complete, which loses nothing that was to last: no
@@ -70,15 +70,19 @@ func syncFile(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// saveUnsettled saves the session, whose mirror is whole, as an unsettled one.
+// saveUnsettled saves the unsettled session, whose mirror is whole.
 func (m *Mirror) saveUnsettled() error {
 	if err := m.Base.writeSoon(baseFile(m.Session)); err != nil {
 		return err
 	}
-	m.Session.unsettled.mu.Lock()
-	m.Session.unsettled.is = true
-	m.Session.unsettled.mu.Unlock()
 	return m.saveRecord(SessionReady)
+}
+
+// unsettle makes the records from now on known to all processes and not yet to the disk.
+func (s *Session) unsettle() {
+	s.unsettled.mu.Lock()
+	defer s.unsettled.mu.Unlock()
+	s.unsettled.is = true
 }
 
 func (b *Base) writeSoon(file string) error {

@@ -62,6 +62,37 @@ func TestUnsettledSessionIsWholeForOtherProcesses(t *testing.T) {
 	}
 }
 
+// What is noted while the mirror is built costs no sync, survives a kill, and after a power cut is as little there as the mirror.
+func TestNoteOfABuildUnderWayIsUnsettled(t *testing.T) {
+	w := newWorld(t, "a = 1")
+	noted := false
+	w.create(Options{Policy: policyOf(t, dotfiles.Rules{}), Unsettled: true, Standing: func(m *Mirror) Meeting {
+		s := m.Session
+		if s.Boot == "" {
+			t.Skip("boots are not told apart")
+		}
+		if err := s.Update(func(r *Record) { r.Engine = "an engine" }); err != nil {
+			t.Error(err)
+		}
+		durable, err := readRecordFile(s.recordPath(), s.dir)
+		if err != nil || durable.Engine != "" || durable.State != SessionBuilding || durable.Mirror == "" {
+			t.Errorf("durable: %+v, %v", durable, err)
+		}
+		found := w.found(s)
+		noted = found.Engine == "an engine" && found.State == SessionBuilding
+		if err := s.Update(func(r *Record) { r.Boot = "another" }); err != nil {
+			t.Error(err)
+		}
+		if found := w.found(s); found.Engine != "" || found.State != SessionBuilding || found.Damaged != nil {
+			t.Errorf("after a power cut: %+v, %v", found.Record, found.Damaged)
+		}
+		return Meeting{}
+	}})
+	if !noted {
+		t.Error("another process does not see it")
+	}
+}
+
 func TestEndOfAnUnsettledSessionIsDurable(t *testing.T) {
 	w := newWorld(t, "a = 1")
 	s := w.unsettled().Session
