@@ -15,14 +15,14 @@ import (
 const enginePodman = "podman"
 
 // engineHost is how a later command finds the engine again.
-func (l *launch) engineHost() string {
+func (r *containerRuntime) engineHost() string {
 	switch {
-	case l.docked == nil:
+	case r == nil:
 		return ""
-	case l.docked.engine.Started():
+	case r.engine.Started():
 		return enginePodman
 	}
-	return l.docked.engine.Host()
+	return r.engine.Host()
 }
 
 // EndContainers ends and removes the containers of a session that nobody runs any more. Until that is done its mirror may

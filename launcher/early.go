@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"time"
@@ -56,15 +57,20 @@ func (r *containerRuntime) makeEarly(ctx context.Context, top string, e *early) 
 		entries, err := foresee(ctx, r.l.project, r.l.policy)
 		names <- foreseen{entries, err}
 	}()
-	if r.engaged() != nil || r.findable() != nil || r.makeHome() != nil {
+	soon := r.soonest()
+	if soon == nil || r.makeHome() != nil {
 		return
 	}
-	r.findHome(ctx)
+	soon.profile = r.profile
+	if soon.findable() != nil {
+		return
+	}
+	soon.findHome(ctx)
 	found := <-names
 	if found.err != nil {
 		return
 	}
-	binds := slices.Concat(r.homeBinds(), bindsOf(top, r.opts.Workdir, container.Protect(found.entries, container.MaxBinds)))
+	binds := slices.Concat(soon.homeBinds(), bindsOf(top, r.opts.Workdir, container.Protect(found.entries, container.MaxBinds)))
 	wanted := []string{filepath.Join(top, filepath.FromSlash(string(r.l.opts.Subdir)))}
 	for _, b := range binds {
 		wanted = append(wanted, b.Source)
@@ -72,10 +78,27 @@ func (r *containerRuntime) makeEarly(ctx context.Context, top string, e *early) 
 	if e.bound = await(ctx, wanted, e.filled); e.bound == nil {
 		return
 	}
-	made, err := container.Prepare(context.WithoutCancel(ctx), r.engine, r.spec(r.l.command(r.opts.Workdir), binds)) // a call cut short may leave one behind
+	made, err := container.Prepare(context.WithoutCancel(ctx), soon.engine, soon.spec(r.l.command(r.opts.Workdir), binds)) // a call cut short may leave one behind
 	if err == nil {
 		e.made = made
 	}
+}
+
+// soonest is a runtime as far as the making of a container takes one, as soon as it can be: with what is likely of an engine
+// that answers at length; else when all is known. nil: there is no engine.
+func (r *containerRuntime) soonest() *containerRuntime {
+	select {
+	case e := <-r.likely:
+		user, err := container.IdentityOf(goruntime.GOOS, e.Kind, e.Facts, r.opts.User, ownerOf(r.l.project))
+		if err == nil {
+			return &containerRuntime{l: r.l, opts: r.opts, engine: e, image: e.First, user: user}
+		}
+	case <-r.asked:
+	}
+	if r.engaged() != nil {
+		return nil
+	}
+	return &containerRuntime{l: r.l, opts: r.opts, engine: r.engine, image: r.image, user: r.user}
 }
 
 // await waits until all paths are there, and says what is. nil: not all will be, or it is of no use any more.
@@ -191,7 +214,7 @@ func bindsOf(top, target string, p container.Protection) []docker.Bind {
 
 // findable notes the engine in the session: from then on whoever finds the session dead ends its containers.
 func (r *containerRuntime) findable() error {
-	host := r.l.engineHost()
+	host := r.engineHost()
 	if r.l.session.Engine == host {
 		return nil
 	}

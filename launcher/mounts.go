@@ -166,7 +166,7 @@ func (l *launch) buildMounts(ctx context.Context) error {
 		if err := m.launch.build(ctx); err != nil {
 			return fmt.Errorf("mount %s: %w", m.Source, err)
 		}
-		if err := m.launch.session.Update(func(s *mirror.Record) { s.Engine, s.MountOf = l.engineHost(), l.session.ID }); err != nil {
+		if err := m.launch.session.Update(func(s *mirror.Record) { s.Engine, s.MountOf = l.docked.engineHost(), l.session.ID }); err != nil {
 			return fmt.Errorf("mount %s: %w", m.Source, err)
 		}
 	}

@@ -53,18 +53,25 @@ type containerRuntime struct {
 	removed   func() error        // waits for the removal of what ran
 	giveBack  func() error        // the engine, once
 
-	asked   chan struct{} // closed when engine, image and user are known
+	likely  chan *container.Engine // an engine as it is likely to be; none comes where that can't be said before it is known
+	asked   chan struct{}          // closed when engine, image and user are known
 	askErr  error
 	refused bool
 }
 
 // engage begins to look for the engine and the image. refused is called when they can't be had.
 func (l *launch) engage(ctx context.Context, refused func()) *containerRuntime {
-	r := &containerRuntime{l: l, opts: *l.opts.Container, asked: make(chan struct{})}
+	r := &containerRuntime{l: l, opts: *l.opts.Container, likely: make(chan *container.Engine, 1), asked: make(chan struct{})}
 	if r.opts.Workdir == "" {
 		r.opts.Workdir = DefaultWorkdir
 	}
 	search := container.Begin(string(cmp.Or(r.opts.Runtime, RuntimeAuto)), r.opts.Image, engineEnv())
+	search.Likely = func(e *container.Engine) {
+		select {
+		case r.likely <- e:
+		default: // the engine before did not do
+		}
+	}
 	go func() {
 		defer close(r.asked)
 		r.askErr = r.ask(ctx, search)

@@ -39,11 +39,15 @@ func Find(ctx context.Context, runtime string, env Env) (*Engine, error) {
 type Search struct {
 	candidates []candidate
 	image      string
+
+	// Likely is called, from another goroutine, with an engine that has answered and has the image, as it is likely to be:
+	// before it is known, which may take it a while, and may show that it is none. nil: not at all.
+	Likely func(*Engine)
 }
 
 // Begin begins one: where a service of our own is asked first, its process has started. Find must be called.
 func Begin(runtime, image string, env Env) *Search {
-	s := &Search{candidates(runtime, env), image}
+	s := &Search{candidates: candidates(runtime, env), image: image}
 	if len(s.candidates) > 0 && s.candidates[0].start != nil {
 		started, err := s.candidates[0].start()
 		s.candidates[0].start = func() (*service, error) { return started, err }
@@ -55,7 +59,7 @@ func Begin(runtime, image string, env Env) *Search {
 func (s *Search) Find(ctx context.Context) (*Engine, error) {
 	var tried []string
 	for _, c := range s.candidates {
-		e, err := c.connect(ctx, s.image)
+		e, err := c.connect(ctx, s.image, s.Likely)
 		if err == nil {
 			e.Why = c.why
 			if len(tried) > 0 {
@@ -76,14 +80,14 @@ func (s *Search) Find(ctx context.Context) (*Engine, error) {
 
 // At connects to an engine that was used before.
 func At(ctx context.Context, host string) (*Engine, error) {
-	return candidate{host: host, why: "used before", named: true}.connect(ctx, "")
+	return candidate{host: host, why: "used before", named: true}.connect(ctx, "", nil)
 }
 
 // errAbsent is an engine that is not there, or does not let us in: another may do.
 var errAbsent = errors.New("not there")
 
 // connect asks an engine what it is. One that answers and can't be told is an error, never skipped.
-func (c candidate) connect(ctx context.Context, image string) (*Engine, error) {
+func (c candidate) connect(ctx context.Context, image string, likely func(*Engine)) (*Engine, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	out := &Engine{}
@@ -106,10 +110,23 @@ func (c candidate) connect(ctx context.Context, image string) (*Engine, error) {
 		return nil, errors.Join(fmt.Errorf("%w: %w", errAbsent, err), out.service.stop())
 	}
 	var asking sync.WaitGroup
-	if image != "" {
-		asking.Go(func() { out.First, out.FirstErr = out.Image(ctx, image) })
-	}
-	err = out.introduce(ctx, c.wants)
+	answered := make(chan struct{})
+	asking.Go(func() {
+		defer close(answered)
+		if image != "" {
+			out.First, out.FirstErr = out.Image(ctx, image)
+		}
+	})
+	err = out.introduce(ctx, c.wants, func() {
+		if guess := out.guess(); guess != nil && likely != nil {
+			asking.Go(func() {
+				<-answered
+				if guess.First = out.First; out.FirstErr == nil {
+					likely(guess)
+				}
+			})
+		}
+	})
 	asking.Wait()
 	if err != nil {
 		return nil, errors.Join(err, out.Close())
@@ -117,11 +134,12 @@ func (c candidate) connect(ctx context.Context, image string) (*Engine, error) {
 	return out, nil
 }
 
-// introduce learns what engine it is.
-func (e *Engine) introduce(ctx context.Context, wants string) error {
+// introduce learns what engine it is. Once it answers at all, greeted is called.
+func (e *Engine) introduce(ctx context.Context, wants string, greeted func()) error {
 	if err := e.Greet(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errAbsent, err)
 	}
+	greeted()
 	var err error
 	if e.Facts, err = e.Engine.Facts(ctx); err == nil {
 		e.Kind, err = kindOf(e.Facts)
@@ -133,6 +151,19 @@ func (e *Engine) introduce(ctx context.Context, wants string) error {
 		return fmt.Errorf("engine %s: %w", e.Host(), err)
 	}
 	return nil
+}
+
+// guess is the engine as it is likely to be, which is not what to start anything on; nil: there is nothing to go by, or no
+// need to guess.
+func (e *Engine) guess() *Engine {
+	facts, ok := e.Engine.Likely()
+	switch {
+	case !ok:
+		return nil
+	case facts.Rootless:
+		return &Engine{Engine: e.Engine, Kind: DockerRootless, Facts: facts}
+	}
+	return &Engine{Engine: e.Engine, Kind: DockerEngine, Facts: facts}
 }
 
 // local refuses an engine on another machine, which can't see the mirror.

@@ -32,9 +32,9 @@ func (p *Prepared) Discard(ctx context.Context) error {
 	return p.engine.removeSurely(context.WithoutCancel(ctx), p.id)
 }
 
-// fits reports whether it is what spec asks for, but for the terminal's size: that is given again.
-func (p *Prepared) fits(spec docker.Spec) bool {
-	if p == nil {
+// fits reports whether it is what spec asks of e, but for the terminal's size: that is given again.
+func (p *Prepared) fits(e *Engine, spec docker.Spec) bool {
+	if p == nil || p.engine.Engine != e.Engine {
 		return false
 	}
 	was := p.spec

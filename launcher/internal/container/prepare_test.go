@@ -10,14 +10,15 @@ import (
 func TestPreparedContainerFitsOnlyWhatItWasMadeFor(t *testing.T) {
 	bind := docker.Bind{Source: "/m/ro", Target: "/workspace/ro", ReadOnly: true}
 	made := docker.Spec{Image: "i", Cmd: []string{"x"}, User: "1:1", Rows: 1, Cols: 1, Binds: []docker.Bind{bind}}
-	p := &Prepared{spec: made}
+	e := &Engine{Engine: &docker.Engine{}}
+	p := &Prepared{engine: &Engine{Engine: e.Engine}, spec: made}
 	resized := made
 	resized.Rows, resized.Cols = 20, 80
-	if !p.fits(made) || !p.fits(resized) {
+	if !p.fits(e, made) || !p.fits(e, resized) {
 		t.Error("it does not fit what it was made for")
 	}
-	if (*Prepared)(nil).fits(made) {
-		t.Error("none fits")
+	if (*Prepared)(nil).fits(e, made) || p.fits(&Engine{Engine: &docker.Engine{}}, made) {
+		t.Error("none fits, or one of another engine")
 	}
 	for name, change := range map[string]func(*docker.Spec){
 		"a bind more":     func(s *docker.Spec) { s.Binds = append([]docker.Bind{bind}, docker.Bind{Source: "/m/b", Target: "/b"}) },
@@ -28,7 +29,7 @@ func TestPreparedContainerFitsOnlyWhatItWasMadeFor(t *testing.T) {
 		"a terminal":      func(s *docker.Spec) { s.TTY = true },
 	} {
 		other := made
-		if change(&other); p.fits(other) {
+		if change(&other); p.fits(e, other) {
 			t.Errorf("%s, and it fits", name)
 		}
 	}

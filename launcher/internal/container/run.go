@@ -59,7 +59,7 @@ func Run(ctx context.Context, e *Engine, s Spec, early *Prepared) (exit Exit, go
 	}
 	defer console.close()
 	p := early
-	if spec := e.specOf(s, &console); !early.fits(spec) {
+	if spec := e.specOf(s, &console); !early.fits(e, spec) {
 		if err := early.Discard(ctx); err != nil {
 			return Exit{}, nil, err
 		}

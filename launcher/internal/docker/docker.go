@@ -151,6 +151,15 @@ func (e *Engine) ask(ctx context.Context) (Facts, error) {
 	return f, nil
 }
 
+// Likely is what a greeted engine may be taken for before it has said what it is: Docker takes a while for that, Podman none.
+func (e *Engine) Likely() (f Facts, ok bool) {
+	uid, known := e.owner(e.host)
+	if e.ping.Get("Libpod-Api-Version") != "" || !known || uid == nobody {
+		return Facts{}, false
+	}
+	return Facts{Name: "docker", OSType: "linux", Rootless: uid != 0, SELinux: hasSELinux()}, true
+}
+
 // Limits reports whether the engine can limit memory and CPUs.
 func (e *Engine) Limits(ctx context.Context) (memory, cpus bool, err error) {
 	var info engineInfo
