@@ -32,6 +32,30 @@ func (c *Container) check() error {
 	return c.checkMounts()
 }
 
+// meantForNamespace refuses, in a container, what only a namespace does.
+func (o Options) meantForNamespace() error {
+	if !o.inContainer() {
+		return nil
+	}
+	if len(o.Hide)+len(o.AllowSockets) > 0 || o.ConfineWrites {
+		return errors.New("hiding paths, letting sockets through and confining writes is for a namespace: in a container there is only what is mounted")
+	}
+	if c := o.Container; o.NoNetwork && c != nil && c.Network != "" && c.Network != "none" {
+		return fmt.Errorf("container network %q: no network was asked for as well; expected one of both", c.Network)
+	}
+	return nil
+}
+
+// offline is the same container without a network.
+func (c *Container) offline() *Container {
+	if c == nil {
+		return nil
+	}
+	out := *c
+	out.Network = "none"
+	return &out
+}
+
 func (c *Container) checkMounts() error {
 	workdir := c.Workdir
 	if workdir == "" {

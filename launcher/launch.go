@@ -105,6 +105,9 @@ func prepare(opts Options) (*launch, error) {
 		return nil, err
 	}
 	l.opts.Events = oneAtATime(opts.Events)
+	if opts.inContainer() && opts.NoNetwork {
+		l.opts.Container = opts.Container.offline()
+	}
 	var err error
 	project, err := filepath.Abs(opts.Project)
 	if err == nil {
@@ -166,6 +169,9 @@ func supported(opts Options) error {
 	}
 	if opts.needsNamespace() && !opts.inContainer() && (opts.Isolation == "" || opts.Isolation == IsolationNone) {
 		return errors.New("hiding paths, sockets, network or writes takes a namespace: isolation none has nothing for it")
+	}
+	if err := opts.meantForNamespace(); err != nil {
+		return err
 	}
 	switch opts.Sync {
 	case "", SyncLive, SyncExit, SyncReview, SyncOff:

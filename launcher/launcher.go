@@ -54,7 +54,8 @@ type Options struct {
 	Stay      *Stay      // with Container, in place of Command; nil: the container ends with Command
 	Isolation Isolation  // "": IsolationNone, under which CMD can read the rest of the machine
 
-	// Of a namespace; asked for with no isolation, or where there is no namespace, they are an error.
+	// Of a namespace; asked for with no isolation, in a container, or where there is no namespace, they are an error. A
+	// container has no network either with NoNetwork.
 	Hide          []string // paths of the host
 	AllowSockets  []string // of those that are hidden by themselves
 	NoNetwork     bool
