@@ -46,9 +46,11 @@ func (m *Mirror) addGit(ctx context.Context) error {
 		m.Built.Skipped = append(m.Built.Skipped, Skipped{Path: gitDir, Why: fmt.Sprintf(
 			"nothing, but its packs hold %d objects that no branch names and that may be of hidden files; git gc --prune=now drops them", report.Unnamed)})
 	}
-	if m.Session.GitRefs, err = gitRefs(m.Root); err != nil {
+	refs, err := gitRefs(m.Root)
+	if err != nil {
 		return fmt.Errorf("copy the repository: %w", err)
 	}
+	m.Session.note(func(r *Record) { r.GitRefs = refs })
 	for _, why := range report.Skipped {
 		m.Built.Skipped = append(m.Built.Skipped, Skipped{Path: gitDir, Why: why})
 	}

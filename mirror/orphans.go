@@ -192,7 +192,9 @@ func (m *Mirror) bringOrphans(ctx context.Context) error {
 			m.Built.Skipped = append(m.Built.Skipped, Skipped{Path: o.Path, Why: "kept from an earlier session in " + o.Place + ": " + reason(err)})
 			continue
 		}
-		m.Session.Orphans = append(m.Session.Orphans, BroughtOrphan{Path: string(o.Path), In: string(o.in)})
+		m.Session.note(func(r *Record) { // the engine of a container may be noted at this moment
+			r.Orphans = append(r.Orphans, BroughtOrphan{Path: string(o.Path), In: string(o.in)})
+		})
 	}
 	return nil
 }

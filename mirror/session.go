@@ -150,6 +150,13 @@ func (s *Session) Update(change func(*Record)) error {
 	return s.Save()
 }
 
+// note changes the record for the next Update to save.
+func (s *Session) note(change func(*Record)) {
+	s.updating.Lock()
+	defer s.updating.Unlock()
+	change(&s.Record)
+}
+
 // Save writes session.json: durably, but for an unsettled session's (see [Session.Settle]).
 func (s *Session) Save() error {
 	if s.Damaged != nil {
