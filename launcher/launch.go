@@ -333,11 +333,20 @@ func (l *launch) startSyncs(ctx context.Context) error {
 	return errors.Join(l.startSync(ctx), l.syncMounts(ctx))
 }
 
-// settleSoon makes the session durable in a moment, unless it ends before that. An error is told by what needs it to be,
-// which tries again.
+// settleSoon makes the sessions durable in a moment, unless they end before that.
 func (l *launch) settleSoon() (stop func()) {
-	timer := time.AfterFunc(unsettledMost, func() { _ = l.session.Settle() })
+	timer := time.AfterFunc(unsettledMost, l.settle)
 	return func() { timer.Stop() }
+}
+
+// settle makes the session and those of the mounts durable. An error is told by what needs it to be, which tries again.
+func (l *launch) settle() {
+	_ = l.session.Settle()
+	for _, m := range l.mounts {
+		if m.launch != nil {
+			m.launch.settle()
+		}
+	}
 }
 
 func (l *launch) startSync(ctx context.Context) (err error) {

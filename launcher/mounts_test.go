@@ -155,3 +155,37 @@ func TestBindShieldKnowsWhatIsBound(t *testing.T) {
 		t.Error("what has no bind counts as bound")
 	}
 }
+
+// Whatever is mirrored is durable in a moment.
+func TestSessionsOfMountsAreSettledToo(t *testing.T) {
+	l, err := prepare(Options{Project: t.TempDir(), Command: []string{"true"}, State: mirror.NewStateDir(filepath.Join(t.TempDir(), "state"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := dotfiles.New(dotfiles.Rules{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub, err := l.sub(Mount{Source: t.TempDir()}, policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, each := range []*launch{l, sub} {
+		if err := each.build(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if !each.session.Unsettled() {
+			t.Skip("here a session is durable at once")
+		}
+	}
+	l.mounts = []*mounted{{}, {launch: sub}}
+	l.settle()
+	if l.session.Unsettled() || sub.session.Unsettled() {
+		t.Errorf("unsettled: %v, of the mount: %v", l.session.Unsettled(), sub.session.Unsettled())
+	}
+	for _, each := range []*launch{sub, l} {
+		if err := each.end(); err != nil {
+			t.Error(err)
+		}
+	}
+}
