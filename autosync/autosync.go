@@ -74,7 +74,8 @@ const (
 	HoldMoved      HoldKind = "moved"       // the deletion of a file that now lies where nothing crosses from
 	HoldBlocked    HoldKind = "blocked"     // something else that stays is in its way, or below it
 	HoldPowerCut   HoldKind = "power_cut"   // what the mirror holds after a power cut may be torn, or missing by it
-	HoldHidden     HoldKind = "hidden"      // hidden files of the project's are in its way
+	HoldHidden     HoldKind = "hidden"      // hidden files of the project's are in its way: no word lifts that
+	HoldRenamed    HoldKind = "renamed"     // a file of the project's was hidden under another name, and stays hidden till the session ends: nothing of the agent's waits
 )
 
 // Changes is what a session, or one call, did. All lists are sorted by path.

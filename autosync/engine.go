@@ -54,7 +54,8 @@ type engine struct {
 
 	displaced []displacedFile // still open for writing when they were displaced
 
-	keptTimes map[string]int // by folder and path: where to begin to look for a free place
+	aside     []safety.RelPath // below keepRoot: moved out of the mirror, and not known to be on the disk
+	keptTimes map[string]int   // by folder and path: where to begin to look for a free place
 	others    others
 
 	ends     []record  // of calls whose names may not be durable yet: see endCalls
@@ -113,7 +114,7 @@ func (e *engine) open() error {
 	if e.guard, err = newGuard(e.m, e.opts); err != nil {
 		return err
 	}
-	if e.keepRoot, err = safety.OpenRoot(filepath.Dir(filepath.Dir(e.m.Session.Dir()))); err != nil {
+	if e.keepRoot, err = safety.OpenRootWith(filepath.Dir(filepath.Dir(e.m.Session.Dir())), e.m.Project.Before()); err != nil {
 		return err
 	}
 	e.seq = e.history.lastSeq
@@ -205,11 +206,12 @@ func (e *engine) recordStores() error {
 // close makes all durable and gives the journal back.
 func (e *engine) close() error {
 	e.settleLateWriters(true)
+	aside := e.syncAside()
 	flushed, stored, closed := e.flush(), e.closeStores(), e.closeJournal()
 	if flushed != nil && closed != nil {
 		closed = nil // it tried to write the same once more
 	}
-	return errors.Join(e.relock(), flushed, stored, closed, e.keepRoot.Close())
+	return errors.Join(e.relock(), aside, flushed, stored, closed, e.keepRoot.Close())
 }
 
 // closeJournal closes the journal. Of a unsettled session whose mirror goes now, nobody has to know; see Session.Settle.

@@ -108,6 +108,20 @@ func (e *engine) earlierHeld() ([]HeldChange, error) {
 	return ReadHeld(e.m.Session.Dir())
 }
 
+// asSetAside is a held version as it was moved: a program that outlived the command may have written to it since it was
+// looked at.
+func (e *engine) asSetAside(n PathNote, seen mirror.State) mirror.State {
+	if n.Kept == "" || seen.Kind != safety.File {
+		return seen
+	}
+	was := e.view.mirrored.Get(n.Path).Info
+	now, err := e.keepRoot.Lstat(relativeTo(e.keepRoot.Path(), n.Kept))
+	if err == nil && now.Kind == safety.File && (now.Size != was.Size || now.Mtime != was.Mtime) {
+		seen.Exec, seen.Content = now.Exec(), mirror.Content{Size: now.Size}
+	}
+	return seen
+}
+
 // holdAside moves the held versions out of the mirror. The list is written before as well: a kill in between must not
 // leave versions of which nothing tells.
 func (e *engine) holdAside() {
@@ -133,6 +147,10 @@ func (e *engine) holdAside() {
 	e.setAside(each(e.changes.Held), heldFolder)
 	for i, n := range e.changes.Held {
 		list[i].Kept = n.Kept
+		list[i].Version = e.asSetAside(n, list[i].Version)
+	}
+	if err := e.syncAside(); err != nil {
+		e.failNow("", err)
 	}
 	if err := WriteHeld(e.m.Session.Dir(), append(earlier, list...)); err != nil {
 		e.failNow("", err)

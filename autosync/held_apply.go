@@ -1,6 +1,7 @@
 package autosync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,8 @@ import (
 
 // ApplyHeld brings home what is held, at the paths (nil: everywhere), in a session whose mirror is gone. What it does is a
 // session of its own, as an undo is, and can be undone: its id is returned, "" where nothing was done. A deletion of what
-// the user changed since stays held; a version that comes over the user's newer one wins, and the user's is kept.
+// the user changed since stays held; a version that comes over the user's newer one wins, and the user's is kept. What is
+// not kept as it was set aside fails, and the project's version stays.
 // The caller has the session's lock.
 func ApplyHeld(ctx context.Context, state *mirror.StateDir, s *mirror.Session, paths []safety.RelPath) (session string, changes Changes, err error) {
 	if err := settleUndos(state, s.Project); err != nil {
@@ -35,9 +37,11 @@ func ApplyHeld(ctx context.Context, state *mirror.StateDir, s *mirror.Session, p
 		return "", Changes{}, errors.Join(err, u.places.close())
 	}
 	defer u.close()
-	if err := u.planHeld(ctx, held, limitsFor(Options{Paths: paths}, 0).selected); err != nil {
+	plan, err := u.planHeld(ctx, held, paths)
+	if err != nil {
 		return "", Changes{}, err
 	}
+	u.places.undos = nil // what comes home is what this session kept, and no version of another's
 	if len(u.steps) > 0 {
 		if err := u.begin(state, s); err != nil {
 			return "", Changes{}, err
@@ -45,13 +49,19 @@ func ApplyHeld(ctx context.Context, state *mirror.StateDir, s *mirror.Session, p
 		err = errors.Join(u.run(ctx), u.end())
 	}
 	out := u.result()
-	return out.Session, heldChanges(out), errors.Join(err, dropHeld(s, held, slices.Concat(out.Restored, out.Removed)))
+	return out.Session, plan.changes(out), errors.Join(err, dropHeld(s, held, slices.Concat(out.Restored, out.Removed)))
 }
 
-func heldChanges(out Undone) Changes {
-	c := Changes{ToProject: out.Restored, Held: out.Left, Conflicts: out.Kept, Failed: out.Failed}
+// changes are what was done, in the words of a pass. Directories come and go with what is in them.
+func (h *heldPlan) changes(out Undone) Changes {
+	c := Changes{ToProject: slices.DeleteFunc(slices.Clone(out.Restored), h.isDir), Held: out.Left, Conflicts: out.Kept, Failed: out.Failed}
+	for i, n := range c.Held {
+		c.Held[i].Hold = cmp.Or(h.hold[n.Path], h.held[n.Path].Hold)
+	}
 	for _, p := range out.Removed {
-		c.Deleted = append(c.Deleted, PathNote{Path: p})
+		if !h.isDir(p) {
+			c.Deleted = append(c.Deleted, PathNote{Path: p})
+		}
 	}
 	return c
 }
@@ -68,22 +78,6 @@ func dropHeld(s *mirror.Session, held []HeldChange, settled []safety.RelPath) er
 	return WriteHeld(s.Dir(), slices.DeleteFunc(held, func(h HeldChange) bool { return gone[h.Path] }))
 }
 
-func (u *undoing) planHeld(ctx context.Context, held []HeldChange, selected func(safety.RelPath) bool) error {
-	base, err := baseOf(u.of)
-	if err != nil {
-		return err
-	}
-	for _, h := range held {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if selected == nil || selected(h.Path) {
-			u.considerHeld(ctx, h, base.Get(h.Path))
-		}
-	}
-	return nil
-}
-
 // baseOf is what both sides agreed on last.
 func baseOf(s *mirror.Session) (*mirror.Base, error) {
 	base, err := mirror.ReadBase(filepath.Join(s.Dir(), "base"))
@@ -96,60 +90,6 @@ func baseOf(s *mirror.Session) (*mirror.Base, error) {
 		h.replay(base, r)
 	}
 	return base, err
-}
-
-func (u *undoing) considerHeld(ctx context.Context, h HeldChange, agreed mirror.Entry) {
-	now, err := u.project.Lstat(h.Path)
-	// The step is written as an undo's would be: what is held is what comes back, what is there is what goes.
-	c := changed{path: h.Path, before: former{stamp: mirror.Stamp{Kind: h.Version.Kind}, kept: h.Kept}}
-	c.after = mirror.Entry{State: h.Base, Project: agreed.Project}
-	var same, home bool
-	if err == nil && !u.mayTouch(c, now) {
-		err = errors.New("it is not the agent's to write: left alone")
-	}
-	if err == nil {
-		same, err = isAsLeft(ctx, u.project, c, now)
-	}
-	at := u.places.in(u.of, h.Kept)
-	kept := at.root != nil
-	if last, ok := u.places.latest(h.Path); ok && err == nil && !kept && !h.Version.Absent() {
-		home, err = isAsLeft(ctx, u.project, last, now) // by an apply that was cut short, and then settled
-	}
-	s := undoStep{changed: c, now: now, gone: now.Kind == safety.Absent, user: !same && now.Kind != safety.Absent}
-	switch {
-	case err != nil:
-		u.fail(h.Path, err)
-	case h.Version.Absent():
-		u.considerHeldDeletion(s, same)
-	case home:
-		u.noteDone(undoStep{changed: c, fate: fateBring})
-	case !kept && at.err != nil:
-		u.fail(h.Path, at.err)
-	case !kept:
-		u.fail(h.Path, fmt.Errorf("it is not kept any more: %s", h.Kept))
-	case h.Version.Kind == safety.Directory && now.Kind == safety.Directory:
-		u.noteDone(undoStep{changed: c, fate: fateBring})
-	case now.Kind == safety.Directory:
-		u.leave(h.Path, "a directory is there")
-	case now.Kind == safety.Absent:
-		s.fate = fateBring
-		u.steps = append(u.steps, s)
-	default:
-		s.fate = fateSwap
-		u.steps = append(u.steps, s)
-	}
-}
-
-func (u *undoing) considerHeldDeletion(s undoStep, same bool) {
-	switch {
-	case s.gone:
-		u.out.Removed = append(u.out.Removed, s.path) // by the user meanwhile
-	case !same:
-		u.leave(s.path, "changed since: not deleted")
-	default:
-		s.fate = fateTake
-		u.steps = append(u.steps, s)
-	}
 }
 
 // DiscardHeld turns down what is held, at the paths (nil: everywhere), in a session whose mirror is gone. The versions are

@@ -81,6 +81,9 @@ func (e *engine) moveSlot(side mirror.Side, seq uint64, folder string, p safety.
 	if err != nil {
 		return e.stores[side].SlotPath(seq)
 	}
+	if side == mirror.MirrorSide {
+		e.aside = append(e.aside, dst)
+	}
 	return e.keptPath(dst)
 }
 
@@ -94,6 +97,7 @@ func (e *engine) keepTree(p safety.RelPath, folder string) (string, error) {
 	if err := e.m.Root.MoveOut(context.Background(), p, e.keepRoot, dst); err != nil {
 		return "", err
 	}
+	e.aside = append(e.aside, dst)
 	return e.keptPath(dst), nil
 }
 

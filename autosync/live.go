@@ -320,10 +320,10 @@ func (s *Syncer) tell(v *view, pl plan) {
 
 // tellBarred reports, once each, what stays hidden.
 func (s *Syncer) tellBarred(paths []safety.RelPath) {
-	const why = "it was hidden under another name: it stays hidden in this session"
+	const why = "it was hidden under another name: the mirror does not get it in this session"
 	for _, p := range paths {
 		if _, told := s.barred[p]; !told {
-			s.barred[p] = PathNote{Path: p, Why: why}
+			s.barred[p] = PathNote{Path: p, Why: why, Hold: HoldRenamed}
 			s.e.emit(Held, p, ToMirror, why, "")
 		}
 	}

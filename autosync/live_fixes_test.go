@@ -111,6 +111,11 @@ func TestLiveHiddenFileStaysHiddenUnderAnotherName(t *testing.T) {
 			t.Errorf("%s is not reported: %+v", name, c.Held)
 		}
 	}
+	for _, n := range c.Held {
+		if n.Hold != autosync.HoldRenamed {
+			t.Errorf("%s waits for a word (%q), and nothing of the agent's does", n.Path, n.Hold)
+		}
+	}
 }
 
 // A new file may get the inode number of a hidden one that is gone.

@@ -229,17 +229,9 @@ func (l *looker) lookAtLinks(lk *look, pf, mf mirror.Found) {
 	if !lk.access.Mirrored() {
 		return
 	}
-	mode, real := l.m.Options.Links, l.m.Project.Path()
+	mode := l.m.Options.Links
 	if lk.project.Kind == safety.Symlink {
-		v := mirror.DecideLink(l.m.Project, l.m.Policy, mode, real, lk.path, pf.Target)
-		switch {
-		case v.Action == mirror.KeepLink:
-			lk.project.Target = v.Target
-		case mode == mirror.FollowLinks && lk.base.Kind == safety.File: // followed: the mirror has a copy of the file that the link leads to
-			lk.project, lk.followed, lk.barred = lk.base, true, "a copy of a linked file: change the file that the link leads to"
-		default:
-			lk.project, lk.barred = mirror.State{}, "the project has a link there that was left out"
-		}
+		lk.lookAtLink(l.m.Project, l.m.Policy, mode, pf.Target)
 	}
 	if lk.mirrored.Kind == safety.Symlink && lk.mirrored != lk.base {
 		if mode != mirror.KeepLinks {
@@ -250,6 +242,19 @@ func (l *looker) lookAtLinks(lk *look, pf, mf mirror.Found) {
 		if v.Action != mirror.KeepLink || v.Target != mf.Target {
 			lk.barred = orElse(v.Why, "a link with an absolute target")
 		}
+	}
+}
+
+// lookAtLink makes the link that the project has at the path comparable with what the mirror has of it.
+func (lk *look) lookAtLink(project *safety.Root, policy *dotfiles.Policy, mode mirror.Links, target string) {
+	v := mirror.DecideLink(project, policy, mode, project.Path(), lk.path, target)
+	switch {
+	case v.Action == mirror.KeepLink:
+		lk.project.Target = v.Target
+	case mode == mirror.FollowLinks && lk.base.Kind == safety.File: // followed: the mirror has a copy of the file that the link leads to
+		lk.project, lk.followed, lk.barred = lk.base, true, "a copy of a linked file: change the file that the link leads to"
+	default:
+		lk.project, lk.barred = mirror.State{}, "the project has a link there that was left out"
 	}
 }
 

@@ -274,6 +274,9 @@ func (o *outcome) ownPin() pin {
 func settle(o *outcome, index map[safety.RelPath]*outcome) {
 	if dir := index[o.path.Dir()]; dir != nil {
 		switch {
+		case dir.barsBelow() && (o.action == SetAside || o.action == RefuseNew):
+			o.below = true // it would not cross anyway
+			return
 		case dir.barsBelow() && (o.pin|o.ownPin())&pinReadOnly == 0:
 			o.fix(dir.fixed, dir.as)
 			o.below, o.held = true, dir.held

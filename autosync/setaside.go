@@ -13,14 +13,18 @@ import (
 )
 
 // setAsideLeft moves out of a mirror that is about to go what lies in it and may not cross: refused and held versions to
-// folders of the session, orphans to the project's. It changes the notes in place.
+// folders of the session, orphans to the project's. It changes the notes in place. What is held goes last: it may be a
+// directory in which orphans, refused versions and repositories are.
 func (e *engine) setAsideLeft(ctx context.Context) {
 	for _, n := range e.setAside(e.stillLeft(), refusedFolder) {
 		e.tellOnce(Refused, n)
 	}
-	e.holdAside()
 	e.setAsideCommits(ctx)
 	e.setAsideOrphans()
+	e.holdAside()
+	if err := e.syncAside(); err != nil {
+		e.failNow("", err)
+	}
 	for _, n := range e.changes.Orphans {
 		e.tellOnce(Orphan, n)
 	}

@@ -63,7 +63,7 @@ func (a *app) apply(ctx context.Context, s *mirror.Session, only []safety.RelPat
 		if err == nil {
 			addChanges(s, changes, only)
 		}
-		return a.syncTold(s, changes, false, time.Since(began), err)
+		return a.passTold(ending{session: s.ID, changes: changes, took: time.Since(began), applied: true}, err)
 	}
 	state, err := mirror.DefaultStateDir()
 	if err != nil {
@@ -71,7 +71,7 @@ func (a *app) apply(ctx context.Context, s *mirror.Session, only []safety.RelPat
 	}
 	session, changes, err := autosync.ApplyHeld(ctx, state, s, only)
 	storeUndo(state, session, changes)
-	err = a.syncTold(s, changes, false, time.Since(began), err)
+	err = a.passTold(ending{session: s.ID, changes: changes, took: time.Since(began), applied: true, mirrorless: true}, err)
 	if session != "" {
 		a.out().say("take this back with: alca-mount undo %s", session)
 	}

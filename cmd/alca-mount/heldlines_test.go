@@ -42,6 +42,39 @@ alca-mount: to let it pass: alca-mount apply s1 [PATH…]
 	}
 }
 
+// The end names what helps: the user's word lifts no hold for hidden files, and none of what it did not lift already;
+// nothing of the agent's waits where only a file of the project's stays hidden.
+func TestAdviceOnWhatIsHeldIsWhatHelps(t *testing.T) {
+	note := func(p safety.RelPath, hold autosync.HoldKind) autosync.PathNote {
+		return autosync.PathNote{Path: p, Hold: hold}
+	}
+	pass, moved, down := "to let it pass: alca-mount apply s1", "passes only when you have moved those", "to turn it down: alca-mount discard s1"
+	for name, c := range map[string]struct {
+		held       []autosync.PathNote
+		applied    bool
+		has, hasNo []string
+	}{
+		"guarded":        {held: []autosync.PathNote{note("a", autosync.HoldGuarded)}, has: []string{"held for your word: 1", pass}, hasNo: []string{moved, down}},
+		"hidden":         {held: []autosync.PathNote{note("a", autosync.HoldHidden)}, has: []string{"held for your word: 1", moved, down}, hasNo: []string{pass}},
+		"both":           {held: []autosync.PathNote{note("a", autosync.HoldHidden), note("b", autosync.HoldMoved)}, has: []string{"held for your word: 2", pass, moved, down}},
+		"after an apply": {held: []autosync.PathNote{note("a", autosync.HoldGuarded)}, applied: true, has: []string{down}, hasNo: []string{pass, moved}},
+		"renamed": {held: []autosync.PathNote{note("a", autosync.HoldRenamed)},
+			has: []string{"not given to the mirror: 1; hidden under another name before:\n    a\n"}, hasNo: []string{"held for your word", pass, moved, down}},
+	} {
+		text := told(ending{session: "s1", changes: autosync.Changes{Held: c.held}, applied: c.applied}, true, false)
+		for _, want := range c.has {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: no %q in %s", name, want, text)
+			}
+		}
+		for _, bad := range c.hasNo {
+			if strings.Contains(text, bad) {
+				t.Errorf("%s: %q in %s", name, bad, text)
+			}
+		}
+	}
+}
+
 // What failed is named by the end lines; the last word is how many, and anything else that went wrong.
 func TestPathsThatFailedAreNamedOnce(t *testing.T) {
 	partial := &launcher.PartialSyncError{Failed: []autosync.PathNote{{Path: "a", Why: "stage a: permission denied"}, {Path: "b", Why: "disk full"}}}

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +30,7 @@ type ending struct {
 	took       time.Duration
 	dryRun     bool
 	mirrorless bool   // what is done is done to a session whose mirror went before
+	applied    bool   // with the user's word: no word lifts what is held still
 	unsent     string // why nothing was to come home; "" where it was
 	listAll    string // the command that lists what the end lines leave out; "" where none can: they name all
 }
@@ -81,13 +81,7 @@ func endBlocks(e ending) []endBlock {
 	}
 	list("conflicts: %d; the mirror's version is in the project, the other one is kept:", c.Conflicts)
 	list("refused: %d; the agent may not change these:", c.Refused)
-	list("held for your word: %d:", c.Held)
-	if len(c.Held) > 0 {
-		out[len(out)-1].brief = heldBrief(c.Held)
-	}
-	if slices.ContainsFunc(c.Held, func(n autosync.PathNote) bool { return n.Hold != "" }) {
-		out = append(out, endBlock{urgent: true, head: fmt.Sprintf("to let it pass: alca-mount apply %s [PATH…]", e.session)})
-	}
+	out = append(out, heldBlocks(e)...)
 	list("orphans: %d; made at hidden paths, kept, not brought home:", c.Orphans)
 	where := "still in the mirror"
 	if e.mirrorless {

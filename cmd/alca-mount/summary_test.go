@@ -37,7 +37,7 @@ func TestEndNamesAllThatNeedsTheUser(t *testing.T) {
 			Deleted:       []autosync.PathNote{{Path: "gone"}},
 			Conflicts:     []autosync.PathNote{{Path: "x\ny", Kept: "/store/1"}},
 			Refused:       []autosync.PathNote{{Path: "ro", Why: "read-only"}},
-			Held:          []autosync.PathNote{{Path: ".envrc", Why: "guarded"}},
+			Held:          []autosync.PathNote{{Path: ".envrc", Why: "guarded", Hold: autosync.HoldGuarded}},
 			Orphans:       []autosync.PathNote{{Path: ".env", Kept: "/o/1"}},
 			Failed:        []autosync.PathNote{{Path: "big", Why: "no space\nleft"}},
 			NewInExcluded: []safety.RelPath{"build/new.c"},
@@ -51,6 +51,7 @@ alca-mount: refused: 1; the agent may not change these:
     ro  read-only
 alca-mount: held for your word: 1:
     .envrc  guarded
+alca-mount: to let it pass: alca-mount apply s1 [PATH…]
 alca-mount: orphans: 1; made at hidden paths, kept, not brought home:
     .env  kept: /o/1
 alca-mount: failed: 1; still in the mirror:

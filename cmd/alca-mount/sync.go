@@ -77,31 +77,37 @@ func (a *app) sync(ctx context.Context, flags *syncFlags, spec string, paths []s
 
 // syncTold tells what was done, also where an error cut it short.
 func (a *app) syncTold(s *mirror.Session, changes autosync.Changes, dryRun bool, took time.Duration, err error) error {
+	return a.passTold(ending{session: s.ID, changes: changes, took: took, dryRun: dryRun, mirrorless: !hasMirror(s)}, err)
+}
+
+// passTold is syncTold of an ending. What a pass could not do, and what the user's word could not lift, leave exit code 1.
+func (a *app) passTold(e ending, err error) error {
+	changes := e.changes
 	if a.json {
 		if aerr := a.answer(changesJSON(changes)); err == nil {
 			err = aerr
 		}
 	} else {
-		tellSync(a.out(), s, changes, dryRun, took)
+		tellSync(a.out(), e)
 	}
-	if err == nil && (len(changes.Failed) > 0 || changes.Halted != "") {
+	if err == nil && (len(changes.Failed) > 0 || changes.Halted != "" || e.applied && len(changes.Held) > 0) {
 		return &exitError{code: exitPartly}
 	}
 	return err
 }
 
-func tellSync(o *output, s *mirror.Session, c autosync.Changes, dryRun bool, took time.Duration) {
-	if dryRun {
+func tellSync(o *output, e ending) {
+	if e.dryRun {
 		o.say("dry run: what follows was not done")
 	}
-	if o.verbose || dryRun {
-		tellPaths(o, "to the project", c.ToProject)
+	if o.verbose || e.dryRun {
+		tellPaths(o, "to the project", e.changes.ToProject)
 	}
-	tellPaths(o, "deleted in the mirror only; --delete carries that", c.PendingDelete)
-	tellEnd(o, ending{
-		session: s.ID, changes: c, took: took, dryRun: dryRun, mirrorless: !hasMirror(s),
-		listAll: "alca-mount sync " + s.ID + " --dry-run -v",
-	})
+	tellPaths(o, "deleted in the mirror only; --delete carries that", e.changes.PendingDelete)
+	if e.listAll = "alca-mount sync " + e.session + " --dry-run -v"; e.mirrorless {
+		e.listAll = "alca-mount diff " + e.session + " --name-status"
+	}
+	tellEnd(o, e)
 }
 
 func tellPaths(o *output, what string, paths []safety.RelPath) {
