@@ -98,6 +98,9 @@ func openEngine(m *mirror.Mirror, opts Options) (*engine, error) {
 		for _, store := range e.stores {
 			store.Abandon()
 		}
+		if e.keepRoot != nil {
+			err = errors.Join(err, e.keepRoot.Close())
+		}
 		return nil, errors.Join(err, e.journal.Close())
 	}
 	return e, nil

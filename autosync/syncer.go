@@ -130,6 +130,7 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx)) // ends by Stop, so that what is under way is synced
 	s.startConfigured(ctx)
 	if err := w.setAll(); err != nil {
+		s.cancel()
 		return nil, errors.Join(err, s.closeWatchers(), e.close())
 	}
 	e.remembers = func(v *view, l *limits) { // of everything: nothing waits beside it

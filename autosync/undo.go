@@ -116,10 +116,10 @@ func planUndo(ctx context.Context, state *mirror.StateDir, s *mirror.Session, op
 		return nil, err
 	}
 	if u.project, err = safety.OpenRootWith(s.Project, opts.before); err != nil {
-		return nil, err
+		return nil, errors.Join(err, u.places.close())
 	}
 	if err := u.look(ctx, opts); err != nil {
-		return nil, errors.Join(err, u.project.Close())
+		return nil, errors.Join(err, u.close())
 	}
 	return u, nil
 }
@@ -311,6 +311,7 @@ func (u *undoing) begin(state *mirror.StateDir, s *mirror.Session) error {
 		u.journal, err = journal.Open(filepath.Join(session.Dir(), "journal"), func(record) error { return nil })
 	}
 	if err != nil {
+		u.store.Abandon()
 		return errors.Join(fmt.Errorf("begin the undo: %w", err), session.Remove())
 	}
 	u.out.Session = session.ID
