@@ -36,7 +36,8 @@ func TestGuardKnowsLinksBeforeTheFirstPass(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := &Syncer{m: m, e: &engine{guard: g}}
-			if err := s.learnLinks(t.Context()); err != nil || g.why("conf/env", safety.File) == "" {
+			err = s.learnFollowed(t.Context())
+			if s.learnBase(); err != nil || g.why("conf/env", safety.File) == "" {
 				t.Errorf("conf/env is not guarded (%v)", err)
 			}
 		})

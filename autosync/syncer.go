@@ -119,12 +119,12 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 		return nil, errors.Join(err, w.Close())
 	}
 	s := &Syncer{
-		m: m, e: e, queue: newQueue(), deleted: newDeletions(m.Base), watched: w, watchers: w.watchers, hidden: w.hidden, rules: w.rules, configs: newConfigs(live.Configured), away: map[safety.RelPath]bool{}, guarded: map[safety.RelPath]bool{},
+		m: m, e: e, queue: newQueue(), watched: w, watchers: w.watchers, hidden: w.hidden, rules: w.rules, configs: newConfigs(live.Configured), away: map[safety.RelPath]bool{}, guarded: map[safety.RelPath]bool{},
 		barred:   map[safety.RelPath]PathNote{},
 		standing: map[EventType]map[safety.RelPath]PathNote{Refused: {}, Held: {}, Orphan: {}}, feeds: feeds,
 		ready: make(chan struct{}), done: make(chan struct{}), stuck: make(chan struct{}), asks: make(chan ask), scans: make(chan scanned, 1),
 	}
-	if err := s.learnLinks(ctx); err != nil {
+	if err := s.learnFollowed(ctx); err != nil {
 		return nil, errors.Join(err, w.Close(), e.close())
 	}
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx)) // ends by Stop, so that what is under way is synced
@@ -142,17 +142,24 @@ func Start(ctx context.Context, m *mirror.Mirror, opts Options, live LiveOptions
 	return s, nil
 }
 
-// learnLinks tells the guard where the project's guarded links lead before the first pass: a pass sees a few paths only.
-func (s *Syncer) learnLinks(ctx context.Context) error {
+// learnFollowed tells the guard where the project's guarded links lead, where the base has none of them.
+func (s *Syncer) learnFollowed(ctx context.Context) error {
 	if s.m.Options.Links == mirror.KeepLinks {
-		s.e.guard.learnBase(s.m.Base)
 		return nil
 	}
-	project, err := s.m.Scan(ctx, mirror.ProjectSide) // the base has no links then
+	project, err := s.m.Scan(ctx, mirror.ProjectSide)
 	if err == nil {
 		s.e.guard.learn(project)
 	}
 	return err
+}
+
+// learnBase takes from the whole base what the passes need of it, which see a few paths only. CMD need not wait for it.
+func (s *Syncer) learnBase() {
+	s.deleted = newDeletions(s.m.Base)
+	if s.m.Options.Links == mirror.KeepLinks {
+		s.e.guard.learnBase(s.m.Base)
+	}
 }
 
 func (s *Syncer) closeWatchers() error {
@@ -164,6 +171,7 @@ func (s *Syncer) closeWatchers() error {
 func (s *Syncer) loop(ctx context.Context, pace *pace) {
 	defer close(s.done)
 	s.scan(ctx, pace)
+	s.learnBase()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	woken, rest := wakeUps()
