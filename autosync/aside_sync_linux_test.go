@@ -75,8 +75,8 @@ func TestWhatIsSetAsideIsSyncedBeforeItIsNoted(t *testing.T) {
 }
 
 func TestWhatIsSetAsideAndCannotBeSyncedIsTold(t *testing.T) {
-	for _, line := range []string{".envrc", "ro/new", "secret"} {
-		p := newPair(t, ".agentignore = secret\n", ".agentreadonly = ro\n", ".envrc = user", "ro/old = user")
+	for _, line := range []string{".envrc", "ro", "secret"} {
+		p := newPair(t, ".agentignore = secret\n", ".agentreadonly = ro\n", ".envrc = user")
 		p.write(p.mirror, line, "agent")
 		p.hook(mirror.ProjectSide, (&syncs{fails: safety.OpKeepFsync}).before)
 		c, err := p.tryOnce(autosync.Options{Deletes: true, Final: true})

@@ -19,6 +19,10 @@ import (
 // not kept as it was set aside fails, and the project's version stays.
 // The caller has the session's lock.
 func ApplyHeld(ctx context.Context, state *mirror.StateDir, s *mirror.Session, paths []safety.RelPath) (session string, changes Changes, err error) {
+	return applyHeld(ctx, state, s, paths, nil)
+}
+
+func applyHeld(ctx context.Context, state *mirror.StateDir, s *mirror.Session, paths []safety.RelPath, before safety.Before) (session string, changes Changes, err error) {
 	if err := settleUndos(state, s.Project); err != nil {
 		return "", Changes{}, err
 	}
@@ -30,10 +34,10 @@ func ApplyHeld(ctx context.Context, state *mirror.StateDir, s *mirror.Session, p
 	if u.policy, err = dotfiles.New(s.Rules); err != nil {
 		return "", Changes{}, err
 	}
-	if u.places, err = findVersions(state, s, nil); err != nil {
+	if u.places, err = findVersions(state, s, before); err != nil {
 		return "", Changes{}, err
 	}
-	if u.project, err = safety.OpenRoot(s.Project); err != nil {
+	if u.project, err = safety.OpenRootWith(s.Project, before); err != nil {
 		return "", Changes{}, errors.Join(err, u.places.close())
 	}
 	defer u.close()

@@ -1,12 +1,17 @@
 package autosync_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/alca-mount/alca-mount/autosync"
+	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
 
@@ -175,4 +180,117 @@ func TestNothingIsDeletedForAHeldFileThatCannotCome(t *testing.T) {
 	p.is("held", notePaths(c.Held), ".vscode .vscode/tasks.json")
 	p.is("session", session, "")
 	p.wantProject(".vscode/tasks.json", "user")
+}
+
+// Whatever call of an apply fails, alone or with all that follow, another apply ends where one that did not fail does, and
+// undoing both takes all of it back.
+func TestApplyOnAFailingDiskIsDoneByAnother(t *testing.T) {
+	names := []safety.Op{safety.OpExchange, safety.OpPutBack, safety.OpBringIn, safety.OpMoveOut, safety.OpDelete, safety.OpLink}
+	all := func(safety.Op) bool { return true }
+	naming := func(op safety.Op) bool { return slices.Contains(names, op) }
+	for what, fails := range map[string]failing{
+		"one call":           {counts: all, step: *undoKillStep},
+		"all calls from one": {counts: all, stays: true, step: *undoKillStep},
+		"no names any more":  {counts: naming, stays: true, step: 1}, // what has left its place can't be put back
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			for at := 1; fails.inApply(t, at); at += fails.step {
+			}
+		})
+	}
+}
+
+// inApply makes the call at fail in an apply. It reports whether there were as many.
+func (f failing) inApply(t *testing.T, at int) bool {
+	p := newPair(t, ".envrc = user", ".vscode/tasks.json = user", ".vscode/d/f = user", ".husky -> other", "other = user")
+	attack(t, p, `rm .envrc .husky; mkdir .envrc .husky; echo a > .envrc/a; echo h > .husky/h; rm -r .vscode; echo file > .vscode`)
+	p.once(autosync.Options{Deletes: true, Final: true})
+	p.write(p.project, ".vscode/d/new", "user")
+	before := copyOf(t, p.project)
+	calls := 0
+	var failed safety.Op
+	_, _, _ = autosync.ApplyHeldSeen(t.Context(), p.state(), p.m.Session, func(op safety.Op, _ string) error {
+		if !f.counts(op) {
+			return nil
+		}
+		if calls++; calls == at {
+			failed = op
+		}
+		if calls == at || calls > at && f.stays {
+			return syscall.EIO
+		}
+		return nil
+	})
+	_, c, err := autosync.ApplyHeld(t.Context(), p.state(), p.m.Session, nil)
+	p.must(err)
+	when := fmt.Sprintf("call %d (%s) failed, stays %v: %+v", at, failed, f.stays, c)
+	held, err := autosync.ReadHeld(p.m.Session.Dir())
+	p.must(err)
+	p.is("held after "+when, heldPaths(held), "")
+	p.is("failed after "+when, notePaths(c.Failed), "")
+	for name, want := range map[string]string{".envrc/a": "a\n", ".husky/h": "h\n", ".vscode": "file\n", "other": "user"} {
+		p.wantProject(name, want)
+	}
+	applies, err := p.state().List(p.project)
+	p.must(err)
+	slices.SortFunc(applies, func(a, b *mirror.Session) int { return b.Created.Compare(a.Created) })
+	for _, s := range applies {
+		if s.Undoes == p.m.Session.ID {
+			p.undo(s, autosync.UndoOptions{Force: f.stays}) // a directory that could be made and not looked at counts as the user's
+		}
+	}
+	if d := unlike(t, before, p.project); d != "" && !onlyDirTimes(d) {
+		t.Errorf("undone after %s:\n%s", when, d)
+	}
+	return failed != "" && !t.Failed()
+}
+
+// TestApplyChild is the process that TestApplySurvivesKills kills.
+func TestApplyChild(t *testing.T) {
+	at := os.Getenv("ALCA_TEST_KILL_AT")
+	if at == "" {
+		t.Skip("only as a child")
+	}
+	state := mirror.NewStateDir(os.Getenv("ALCA_TEST_STATE"))
+	s, err := state.Find(os.Getenv("ALCA_TEST_SESSION"), "")
+	if err != nil || s.Lock() != nil {
+		t.Fatal(err)
+	}
+	_, _, err = autosync.ApplyHeldSeen(t.Context(), state, s, func(op safety.Op, _ string) error {
+		if string(op) == at {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// After a kill at a call that moves something, another apply brings home the rest.
+func TestApplySurvivesKills(t *testing.T) {
+	for _, op := range []safety.Op{safety.OpBringIn, safety.OpInspect, safety.OpDelete, safety.OpExchange, safety.OpMkdir} {
+		t.Run(string(op), func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t, ".envrc = user", ".vscode/tasks.json = user", ".idea/x = user")
+			attack(t, p, `rm .envrc; mkdir .envrc; echo a > .envrc/a; rm -r .vscode; echo file > .vscode; echo i > .idea/x`)
+			p.once(autosync.Options{Deletes: true, Final: true})
+			p.must(p.m.Session.Unlock())
+			child := exec.Command(os.Args[0], "-test.run=^TestApplyChild$")
+			child.Env = append(os.Environ(), "ALCA_TEST_KILL_AT="+string(op), "ALCA_TEST_STATE="+p.state().Path(), "ALCA_TEST_SESSION="+p.m.Session.ID)
+			if out, err := child.CombinedOutput(); err == nil || !strings.Contains(err.Error(), "killed") {
+				t.Fatalf("%v %s", err, out)
+			}
+			p.must(p.m.Session.Lock())
+			_, c, err := autosync.ApplyHeld(t.Context(), p.state(), p.m.Session, nil)
+			p.must(err)
+			p.is("failed", notePaths(c.Failed), "")
+			p.is("held", notePaths(c.Held), "")
+			for name, want := range map[string]string{".envrc/a": "a\n", ".vscode": "file\n", ".idea/x": "i\n"} {
+				p.wantProject(name, want)
+			}
+		})
+	}
 }
