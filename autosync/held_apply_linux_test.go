@@ -294,3 +294,15 @@ func TestApplySurvivesKills(t *testing.T) {
 		})
 	}
 }
+
+// A version that the agent made unreadable is the user's to have all the same.
+func TestApplyOfWhatTheAgentMadeUnreadable(t *testing.T) {
+	p := newPair(t, ".envrc = user")
+	attack(t, p, `echo agent12 > .envrc; chmod 000 .envrc`)
+	p.once(autosync.Options{Deletes: true, Final: true})
+	_, c, err := autosync.ApplyHeld(t.Context(), p.state(), p.m.Session, nil)
+	p.must(err)
+	p.is("failed", notePaths(c.Failed), "")
+	p.must(os.Chmod(filepath.Join(p.project, ".envrc"), 0o600))
+	p.wantProject(".envrc", "agent12\n")
+}
