@@ -104,6 +104,7 @@ func (rs *runs) note(intent, done record) {
 		c.extend(done)
 	case rewritten && file != nil && call.follows(file):
 		c = &changed{path: p, before: file.before} // the session wrote there by another name
+		c.extend(done)
 	default:
 		c = call.begin(p)
 	}
@@ -129,6 +130,7 @@ func (rs *runs) rewrite(call change, file *changed) {
 	file.after = call.after
 	for _, q := range rs.names[id] {
 		if c := rs.paths[q]; c.after.State.Kind == safety.File && sameEntry(call.expect, c.after.Project) {
+			c.extend(call.done)
 			c.after = call.after
 		}
 	}

@@ -436,7 +436,7 @@ func (e *engine) done(s step, op string, seq uint64, entry mirror.Entry, kept st
 	}
 	e.end(r)
 	e.dirty[sidePath{s.side, s.path.Dir()}] = true
-	if s.side == mirror.ProjectSide && op != opChmod {
+	if s.side == mirror.ProjectSide {
 		e.history.place(s.path, op, entry.Project)
 	}
 }

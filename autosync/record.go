@@ -85,7 +85,7 @@ func (h *history) replay(base *mirror.Base, r record) {
 	}
 	p, e := safety.RelPath(r.Path), r.entry()
 	base.Put(p, e)
-	if r.Type != recordDone || r.Side != mirror.ProjectSide || r.Op == opChmod {
+	if r.Type != recordDone || r.Side != mirror.ProjectSide {
 		return
 	}
 	h.place(p, r.Op, e.Project)
@@ -96,8 +96,10 @@ func (h *history) replay(base *mirror.Base, r record) {
 
 // place takes in what a call left at a path of the project.
 func (h *history) place(p safety.RelPath, op string, left mirror.Stamp) {
-	h.placed[p] = left
-	if op == opInPlace {
+	if op != opChmod { // by which what is there stays whose it was
+		h.placed[p] = left
+	}
+	if op == opChmod || op == opInPlace {
 		h.written[idOf(left)] = left
 	}
 }

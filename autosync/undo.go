@@ -94,6 +94,8 @@ type undoStep struct {
 	gone bool // what the session made there is away
 	user bool // what is there is the user's, and goes by force
 	kept string
+	// apart: what came there instead has several names by now, which stay as they are.
+	apart bool
 }
 
 // touchedDir is a directory in which the undo changes names.
@@ -205,7 +207,8 @@ func (u *undoing) consider(ctx context.Context, c changed, force bool) {
 		u.leave(c.path, "changed since the session")
 	default:
 		there := now.Kind != safety.Absent
-		u.steps = append(u.steps, undoStep{changed: c, fate: f, now: now, gone: !there, user: !ours && there && now.Kind != safety.Directory})
+		apart := now.Nlink > 1 && c.before.stamp.Ino != now.Ino // else the session rewrote it under all of them
+		u.steps = append(u.steps, undoStep{changed: c, fate: f, now: now, gone: !there, user: !ours && there && now.Kind != safety.Directory, apart: apart})
 	}
 }
 

@@ -26,6 +26,9 @@ func TestUndoOfAFileOfTwoNames(t *testing.T) {
 	type edit func(p *pair)
 	agent := func(name, content string) edit { return func(p *pair) { p.write(p.mirror, name, content) } }
 	gone := func(name string) edit { return func(p *pair) { p.remove(p.mirror, name) } }
+	runs := func(name string) edit {
+		return func(p *pair) { p.must(os.Chmod(filepath.Join(p.mirror, name), 0o755)) }
+	}
 	pass := func(p *pair) { p.conflicts(p.once(autosync.Options{Deletes: true})) }
 	for _, c := range []struct {
 		name  string
@@ -42,6 +45,9 @@ func TestUndoOfAFileOfTwoNames(t *testing.T) {
 		{name: "one written, one deleted", left: "agent's,(absent)", edits: []edit{agent("a", "agent's"), gone("b")}},
 		{name: "one deleted, one written", left: "(absent),agent's", edits: []edit{agent("b", "agent's"), gone("a")}},
 		{name: "one written, later one deleted", left: "(absent),agent's", edits: []edit{agent("b", "agent's"), pass, gone("a")}},
+		{name: "one made anew, the other written", left: "333,22", edits: []edit{gone("a"), pass, agent("b", "22"), pass, agent("a", "333")}},
+		{name: "both deleted", left: "(absent),(absent)", edits: []edit{gone("a"), gone("b")}},
+		{name: "the mode of one, the other written", left: "22,22", edits: []edit{runs("b"), agent("a", "22")}, loser: "user's"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := linkedPair(t)

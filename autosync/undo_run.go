@@ -116,6 +116,9 @@ func (u *undoing) append(r record) {
 
 // take moves what the session made to the store.
 func (u *undoing) take(s *undoStep) error {
+	if _, err := u.lookAgain(s); err != nil {
+		return err
+	}
 	before, err := u.touch(s.path.Dir())
 	if err != nil {
 		return err
@@ -136,7 +139,7 @@ func (u *undoing) take(s *undoStep) error {
 		kept = out.Slot
 	}
 	s.gone, s.kept = true, kept
-	u.noteLinked(safety.Info{}, s.now)
+	u.noteLinked(s.now, safety.Info{})
 	u.done(s.seq, opDelete, s.path, mirror.Entry{}, kept, before)
 	return nil
 }
@@ -207,14 +210,15 @@ func (u *undoing) giveBack(s *undoStep) error {
 	return nil
 }
 
-// noteLinked notes a file of several names that is at its path instead of what was there, or was taken from it: its other
-// names are not as they were looked at any more.
+// noteLinked notes files of several names of which one came to a path, or went from there: the others are not as they were
+// looked at any more.
 func (u *undoing) noteLinked(was, now safety.Info) {
-	if now.Kind != safety.File || now.Nlink < 2 {
-		return
+	for _, f := range []safety.Info{was, now} {
+		if f.Kind == safety.File && f.Nlink > 1 {
+			u.linked[f.Ino] = true
+		}
 	}
-	u.linked[now.Ino] = true
-	if was.SameFile(now) {
+	if now.Kind == safety.File && was.SameFile(now) {
 		if u.inPlace == nil {
 			u.inPlace = map[uint64]safety.Info{}
 		}
@@ -251,6 +255,9 @@ func (u *undoing) lookAgain(s *undoStep) (back bool, err error) {
 
 // bring moves a version out of its store to its path.
 func (u *undoing) bring(seq uint64, s *undoStep, now safety.Info, from place) (safety.Info, string, error) {
+	if s.apart {
+		now.Nlink = 1
+	}
 	st, err := u.store.Adopt(seq, from.root, from.path, s.path, now)
 	if err != nil {
 		return safety.Info{}, "", err
@@ -296,7 +303,7 @@ func (u *undoing) stageCopy(seq uint64, s *undoStep, now safety.Info, from place
 		return nil, err
 	}
 	defer src.Close()
-	shape := safety.Shape{Mode: info.Mode & 0o777, Mtime: info.Mtime, Exact: true}
+	shape := safety.Shape{Mode: info.Mode & 0o777, Mtime: info.Mtime, Exact: true, Apart: s.apart}
 	if now.Kind == safety.Absent {
 		return u.store.StageNew(context.Background(), seq, src, shape, s.path) // one file: not cut short
 	}
