@@ -40,16 +40,22 @@ func newFakeEngine(t *testing.T, session string) *fakeEngine {
 		e.removed = true
 		w.WriteHeader(http.StatusNoContent)
 	})
+	e.host = serve(t, mux)
+	return e
+}
+
+// serve answers at a socket, and returns its address as an engine's.
+func serve(t *testing.T, answers http.Handler) string {
+	t.Helper()
 	sock := filepath.Join(t.TempDir(), "s")
 	listener, err := net.Listen("unix", sock)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: mux}
+	server := &http.Server{Handler: answers}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { server.Close() })
-	e.host = "unix://" + sock
-	return e
+	return "unix://" + sock
 }
 
 func (e *fakeEngine) list(w http.ResponseWriter, r *http.Request) {

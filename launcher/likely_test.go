@@ -4,7 +4,6 @@ package launcher
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -43,15 +42,7 @@ func newSlowEngine(t *testing.T) *slowEngine {
 	mux.HandleFunc("POST /v1.41/containers/{id}/attach", attach)
 	mux.HandleFunc("/v1.41/containers/{id}/{call...}", e.note)
 	mux.HandleFunc("DELETE /v1.41/containers/{id}", e.note)
-	sock := filepath.Join(t.TempDir(), "s")
-	listener, err := net.Listen("unix", sock)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: mux}
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { server.Close() })
-	e.host = "unix://" + sock
+	e.host = serve(t, mux)
 	return e
 }
 
