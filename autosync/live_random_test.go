@@ -44,7 +44,8 @@ type actor struct {
 	top   string
 	lg    *ledger
 	open  *os.File // kept open for appending
-	hides bool     // open had a hidden name when it was opened
+	at    string   // the name by which open was opened
+	hides bool     // it was a hidden one then
 	log   []string
 }
 
@@ -356,9 +357,9 @@ func (a *actor) append(p string) error {
 		if err != nil {
 			return err
 		}
-		a.open, a.hides = f, a.name == "user" && strings.Contains(p, "hid") && !a.leadsElsewhere(p)
+		a.open, a.at, a.hides = f, p, a.name == "user" && strings.Contains(p, "hid") && !a.leadsElsewhere(p)
 	}
-	_, err := a.open.WriteString(a.lg.token(a.name, p, a.hides))
+	_, err := a.open.WriteString(a.lg.token(a.name, a.at, a.hides)) // what is taken away there unseen is excused
 	return err
 }
 
