@@ -325,9 +325,6 @@ func (u *undoing) begin(state *mirror.StateDir, s *mirror.Session) error {
 // Where that fails, the session stays as one that was cut short, and what comes next settles it.
 func (u *undoing) end() error {
 	nothing := len(u.out.Restored)+len(u.out.Removed) == 0
-	if nothing {
-		u.out.Session = ""
-	}
 	err := errors.Join(u.syncAll(), u.journal.Close(), u.store.Close())
 	if err == nil && len(u.out.Failed) > 0 {
 		err = settleUndo(u.session) // a version may be on its way, and the call that puts it back failed, too
@@ -335,6 +332,7 @@ func (u *undoing) end() error {
 		err = undoStoreHome(u.project, u.session)
 	}
 	if err == nil && nothing && !u.session.KeepsVersions() {
+		u.out.Session = ""
 		return errors.Join(u.session.Remove(), u.session.Unlock())
 	}
 	if err == nil {
