@@ -71,6 +71,9 @@ func (a *app) apply(ctx context.Context, s *mirror.Session, only []safety.RelPat
 	}
 	session, changes, err := autosync.ApplyHeld(ctx, state, s, only)
 	storeUndo(state, session, changes)
+	if err == nil {
+		addChanges(s, changes, only)
+	}
 	err = a.passTold(ending{session: s.ID, changes: changes, took: time.Since(began), applied: true, mirrorless: true}, err)
 	if session != "" {
 		a.out().say("take this back with: alca-mount undo %s", session)
@@ -107,6 +110,9 @@ func (a *app) discard(ctx context.Context, s *mirror.Session, only []safety.RelP
 func (a *app) turnDown(ctx context.Context, s *mirror.Session, only []safety.RelPath) ([]autosync.PathNote, autosync.Changes, error) {
 	if !hasMirror(s) {
 		discarded, err := autosync.DiscardHeld(ctx, s, only)
+		if err == nil {
+			addChanges(s, autosync.Changes{}, only)
+		}
 		return discarded, autosync.Changes{}, err
 	}
 	m, _, err := a.attachSettled(ctx, s)

@@ -83,7 +83,9 @@ func sessionJSON(s *mirror.Session) jsonSession {
 		Session: s.ID, Name: s.Name, Project: s.Project, Mirror: s.Mirror, Agent: s.Agent, Command: s.Command,
 		Created: s.Created, Ended: s.Ended, Folder: s.Dir(), Counts: countsOf(s),
 	}
-	out.State, out.PID = stateOf(s)
+	if out.State, out.PID = stateOf(s); out.State == mirror.SessionEnded {
+		out.Mirror = "" // it went
+	}
 	if s.Damaged != nil {
 		out.Damaged = oneLine(s.Damaged.Error())
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -51,8 +52,12 @@ path, --session says whose.`,
 			if flags.to == "" {
 				return errors.New("orphans restore: --to DIR is missing: where to")
 			}
+			to, err := destination(flags.to)
+			if err != nil {
+				return err
+			}
 			return a.onOrphans(flags, paths, func(o orphans, one mirror.Orphan) (jsonOrphan, error) {
-				return a.restoreOrphan(c.Context(), o, one, flags.to)
+				return a.restoreOrphan(c.Context(), o, one, to)
 			})
 		},
 	}
@@ -225,17 +230,25 @@ func chooseOrphans(o orphans, flags *orphanFlags, paths []string) ([]mirror.Orph
 	return out, nil
 }
 
-func (a *app) restoreOrphan(ctx context.Context, o orphans, one mirror.Orphan, dir string) (jsonOrphan, error) {
+// destination is the real path of the directory that --to names.
+func destination(dir string) (string, error) {
 	to, err := filepath.Abs(dir)
 	if err == nil {
 		to, err = filepath.EvalSymlinks(to)
 	}
-	if err != nil {
-		return jsonOrphan{}, fmt.Errorf("--to %s: %w", show(dir), bareErr(err))
+	if err == nil {
+		_, err = os.ReadDir(to)
 	}
+	if err != nil {
+		return "", fmt.Errorf("--to %s: expected a directory that is there: %w", show(dir), bareErr(err))
+	}
+	return to, nil
+}
+
+func (a *app) restoreOrphan(ctx context.Context, o orphans, one mirror.Orphan, to string) (jsonOrphan, error) {
 	for _, not := range []string{o.project, o.state.Path()} {
 		if safety.Inside(not, filepath.Join(to, filepath.FromSlash(string(one.Path)))) {
-			return jsonOrphan{}, fmt.Errorf("--to %s: expected a directory outside of %s", show(dir), show(not))
+			return jsonOrphan{}, fmt.Errorf("--to %s: expected a directory outside of %s", show(to), show(not))
 		}
 	}
 	place, err := o.state.CopyOrphan(ctx, o.project, one, to)

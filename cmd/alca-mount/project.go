@@ -131,18 +131,25 @@ func isRuleFile(name string) bool {
 // refuseInsideMirror refuses to make a mirror of a mirror: what is hidden is not there, and what the inner session
 // brought home would be taken for the agent's own work by the outer one. Another project is fine, also under a session.
 func refuseInsideMirror(project string) error {
-	for dir := project; ; dir = filepath.Dir(dir) {
+	if top, session := mirrorAround(project); session != "" {
+		return fmt.Errorf("%s is the mirror of session %s: run the command in it directly, without alca-mount (if it is no mirror any more, remove its %s)", show(top), session, safety.MarkerName)
+	}
+	return nil
+}
+
+// mirrorAround finds the mirror that a directory is or is in, and its session; "" where there is none.
+func mirrorAround(dir string) (top, session string) {
+	for ; ; dir = filepath.Dir(dir) {
 		root, err := safety.OpenRoot(dir)
 		if err == nil {
-			var session string
 			session, err = safety.ReadMarker(root)
 			root.Close()
 			if err == nil {
-				return fmt.Errorf("%s is the mirror of session %s: run the command in it directly, without alca-mount (if it is no mirror any more, remove its %s)", show(dir), session, safety.MarkerName)
+				return dir, session
 			}
 		}
 		if dir == filepath.Dir(dir) {
-			return nil
+			return "", ""
 		}
 	}
 }

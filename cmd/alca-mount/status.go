@@ -21,7 +21,7 @@ func (a *app) statusCommand() *cobra.Command {
 		Short: "What sessions hold that is not in the project",
 		Long: `Compare the mirror of SESSION with its project and tell what is not brought home: edits and new files, deletions, what
 is held, conflicts. Nothing is changed. Without SESSION: each session of the project that has a mirror or holds
-something for your word.`,
+something for your word; in a mirror, its own.`,
 		Args:              args(0, 1, "at most one session"),
 		ValidArgsFunction: completeSession,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -92,6 +92,9 @@ func (a *app) sessionsFor(args []string) ([]*mirror.Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, session := mirrorAround(where.project); session != "" {
+		return a.sessionsFor([]string{session})
+	}
 	state, err := mirror.DefaultStateDir()
 	if err != nil {
 		return nil, err
@@ -101,7 +104,7 @@ func (a *app) sessionsFor(args []string) ([]*mirror.Session, error) {
 
 // look compares a session's mirror, if there is one, with its project.
 func (a *app) look(ctx context.Context, s *mirror.Session) jsonStatus {
-	row := jsonStatus{jsonSession: sessionJSON(s), Enforced: s.Enforced}
+	row := jsonStatus{jsonSession: sessionJSON(s), Enforced: append([]string{}, s.Enforced...)}
 	stored := readChanges(s)
 	refused := map[string]bool{}
 	for _, item := range stored.list("refused") {

@@ -81,10 +81,10 @@ func mergeChanges(before, after storedChanges, only []safety.RelPath) storedChan
 	for kind := range after {
 		out[kind] = after[kind]
 	}
-	for _, kind := range []string{"to_project", "deleted", "conflicts", "orphans", "commits", "recovered", "lost"} {
+	for _, kind := range []string{"to_project", "deleted", "conflicts", "refused", "orphans", "commits", "recovered", "lost"} {
 		out.join(kind, before.list(kind))
 	}
-	for _, kind := range []string{"refused", "held", "failed", "pending_deletes", "new_in_excluded"} {
+	for _, kind := range []string{"held", "failed", "pending_deletes", "new_in_excluded"} {
 		out.join(kind, slices.DeleteFunc(before.list(kind), func(item json.RawMessage) bool { return isAmong(item, only) }))
 	}
 	return out
