@@ -2,6 +2,7 @@ package autosync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -33,35 +34,58 @@ func BringArtifacts(ctx context.Context, m *mirror.Mirror, paths []safety.RelPat
 	if err := acceptProject(ctx, m, paths); err != nil {
 		return Changes{}, nil, err
 	}
+	opts.aside = opts.Final
 	opts.Paths, opts.OnlyToProject, opts.Deletes, opts.Final, opts.Shield = paths, true, false, false, nil
-	changes, err = Once(ctx, m, opts)
+	changes, err = artifacts(ctx, m, opts)
 	changes.NewInExcluded, changes.PendingDelete = nil, nil
-	for _, list := range []*[]PathNote{&changes.Refused, &changes.Held, &changes.Orphans} {
-		*list = slices.DeleteFunc(*list, func(n PathNote) bool { return !among(n.Path, paths) })
+	return changes, nil, err
+}
+
+func artifacts(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, error) {
+	e, err := openEngine(m, opts)
+	if err != nil {
+		return Changes{}, err
+	}
+	err = e.finish(ctx)
+	for _, list := range []*[]PathNote{&e.changes.Refused, &e.changes.Held, &e.changes.Orphans} { // all else goes with the mirror
+		*list = slices.DeleteFunc(*list, func(n PathNote) bool { return !among(n.Path, opts.Paths) })
 	}
 	if err == nil {
-		err = noteUnplaced(ctx, m, paths, &changes)
+		err = e.settleArtifacts(ctx)
 	}
-	return changes, nil, err
+	err = errors.Join(err, e.close())
+	return e.result(), err
+}
+
+// settleArtifacts keeps what of the artifacts may not cross, before the mirror goes.
+func (e *engine) settleArtifacts(ctx context.Context) error {
+	if err := e.noteUnplaced(ctx); err != nil {
+		return err
+	}
+	e.changes.sort()
+	if e.opts.aside && len(e.changes.Failed) == 0 {
+		e.setAsideLeft(ctx)
+	}
+	return nil
 }
 
 // noteUnplaced reports the files that gave way without a word of their own: to a directory in which something may not
 // change, say.
-func noteUnplaced(ctx context.Context, m *mirror.Mirror, paths []safety.RelPath, c *Changes) error {
-	tree, err := m.Scan(ctx, mirror.MirrorSide)
+func (e *engine) noteUnplaced(ctx context.Context) error {
+	tree, err := e.m.Scan(ctx, mirror.MirrorSide)
 	if err != nil {
 		return err
 	}
-	told := map[safety.RelPath]bool{}
+	c, told := &e.changes, map[safety.RelPath]bool{}
 	for _, n := range slices.Concat(c.Refused, c.Held, c.Orphans, c.Conflicts, c.Failed) {
 		told[n.Path] = true
 	}
 	for p, f := range tree.All() {
-		if among(p, paths) && f.Info.Kind != safety.Directory && m.Base.Get(p).State.Kind != f.Info.Kind && !told[p] {
+		if among(p, e.opts.Paths) && f.Info.Kind != safety.Directory && e.m.Base.Get(p).State.Kind != f.Info.Kind && !told[p] {
 			c.Refused = append(c.Refused, PathNote{Path: p, Why: "something that may not change is in its place"})
+			e.left[p] = true
 		}
 	}
-	c.sort()
 	return nil
 }
 

@@ -103,6 +103,7 @@ type Options struct {
 	OnlyToProject   bool             // the mirror is left as it is
 	DryRun          bool
 	Final           bool // the mirror goes after this: what may not cross is moved out of it, unless something failed
+	aside           bool // of a build: after it, what of Paths may not cross is moved out of the mirror, and nothing else
 	AllowMassDelete bool
 	AllowGuarded    bool
 	Approved        bool            // the user said so: nothing is held that a word of the user's can let pass

@@ -19,7 +19,9 @@ func (e *engine) setAsideLeft(ctx context.Context) {
 	for _, n := range e.setAside(e.stillLeft(), refusedFolder) {
 		e.tellOnce(Refused, n)
 	}
-	e.setAsideCommits(ctx)
+	if !e.opts.aside {
+		e.setAsideCommits(ctx)
+	}
 	e.setAsideOrphans()
 	e.holdAside()
 	if err := e.syncAside(); err != nil {
