@@ -188,15 +188,46 @@ func (l *launch) take(one *laid) (err error) {
 		one.note = "the container of a session whose process died may still write to it: this session has its own, which goes at the end"
 	} else if !one.Session {
 		one.kept, err = overlay.Open(l.projectDir(), l.opts.OverlaysOf, one.Path)
+		if err == nil {
+			err = alive(one.kept)
+		}
 		var locked *safety.LockedError
-		if !errors.As(err, &locked) {
+		var used *usedError
+		switch {
+		case errors.As(err, &used):
+			one.note = fmt.Sprintf("%v: this session has its own, which goes at the end", used)
+		case errors.As(err, &locked):
+			one.note = "another session has it: this one has its own, which goes at the end"
+		default:
 			return err
 		}
-		one.note = "another session has it: this one has its own, which goes at the end"
 	}
 	one.private = true
 	one.kept, err = overlay.OpenPrivate(l.session.Dir(), one.Path)
 	return err
+}
+
+// usedError says that the command of a launch that was killed goes on, with an overlay in its mirror.
+type usedError struct {
+	session string
+	pids    []int
+}
+
+func (e *usedError) Error() string {
+	return fmt.Sprintf("the command of session %s, whose launch died, still has it (process %d)", e.session, e.pids[0])
+}
+
+// alive gives an overlay up, as *usedError, that a command would miss in its mirror if it were fetched from there. Where
+// that can't be told, nothing is known against it.
+func alive(o *overlay.Overlay) error {
+	if o.Session == "" {
+		return nil
+	}
+	pids, err := Running(o.Session)
+	if err != nil || len(pids) == 0 {
+		return nil
+	}
+	return errors.Join(&usedError{session: o.Session, pids: pids}, o.Close())
 }
 
 func (l *launch) projectDir() string { return projectDirOf(l.session) }
@@ -534,7 +565,7 @@ func Overlays(state *mirror.StateDir, project string) ([]KeptOverlay, error) {
 		if o.Digest != "" {
 			k.Seeded = o.Seeded
 		}
-		if taken, err := o.Take(); err == nil {
+		if taken, err := k.take(); err == nil {
 			_ = taken.Close()
 		} else {
 			k.InUse = true
@@ -544,18 +575,27 @@ func Overlays(state *mirror.StateDir, project string) ([]KeptOverlay, error) {
 	return out, err
 }
 
-// Refresh has an overlay seeded anew at the next start; *safety.LockedError while a session has it.
-func (k KeptOverlay) Refresh() error {
+// take has it for a moment, unless a session has it, or the command of one that was killed.
+func (k KeptOverlay) take() (*overlay.Overlay, error) {
 	o, err := k.overlays.Take()
+	if err == nil {
+		err = alive(o)
+	}
+	return o, err
+}
+
+// Refresh has an overlay seeded anew at the next start; an error while a session has it, or what still runs of one.
+func (k KeptOverlay) Refresh() error {
+	o, err := k.take()
 	if err != nil {
 		return err
 	}
 	return errors.Join(o.Drop(), o.Close())
 }
 
-// Remove removes an overlay; *safety.LockedError while a session has it.
+// Remove removes an overlay; an error while a session has it, or what still runs of one.
 func (k KeptOverlay) Remove() error {
-	o, err := k.overlays.Take()
+	o, err := k.take()
 	if err != nil {
 		return err
 	}
