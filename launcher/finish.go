@@ -21,11 +21,11 @@ func Running(session string) ([]int, error) { return plain.Marked("ALCA_MOUNT_SE
 
 // Finish ends a session whose launch died, as the launch itself would have: it settles what was cut short, syncs for the
 // last time, sets aside what may not cross, and removes the mirror, or keeps it: that was asked for, or had to be, or
-// changes wait in it for the user's word, since the launch was one that brings nothing home unasked. Of the options Events,
-// AfterSync, Guarded and the Allow… count. The caller has the session's lock, which is given up with the mirror.
+// changes wait in it for the user's word, since the launch was one that brings nothing home unasked. Of the options State,
+// Events, AfterSync, Guarded and the Allow… count. The caller has the session's lock, which is given up with the mirror.
 func Finish(ctx context.Context, m *mirror.Mirror, opts Options) (Result, error) {
 	opts.Sync, opts.ShutdownContext, opts.Keep = SyncExit, ctx, m.Session.Keep
-	l := &launch{opts: opts, project: m.Session.Project, session: m.Session, mirror: m}
+	l := &launch{opts: opts, state: opts.State, project: m.Session.Project, session: m.Session, mirror: m}
 	err := takeOverlaysOut(ctx, m)
 	if NeedsWord(m.Session) {
 		l.opts.Sync = SyncReview
@@ -53,10 +53,10 @@ func guardRules(g *dotfiles.Guard) []dotfiles.Rule {
 
 // Abandon ends a session whose launch died and brings nothing home: calls that were cut short in the project are
 // settled, what may never cross is set aside as at any end, then the mirror goes with all that is in it. Versions that
-// were kept stay. What can't be settled or set aside keeps the mirror. The caller has the session's lock, which is given
+// were kept stay, and so does what undo needs of changes that came home before. What can't be settled or set aside keeps the mirror. The caller has the session's lock, which is given
 // up with the mirror.
 func Abandon(m *mirror.Mirror, opts Options) (Result, error) {
-	l := &launch{opts: opts, project: m.Session.Project, session: m.Session, mirror: m}
+	l := &launch{opts: opts, state: opts.State, project: m.Session.Project, session: m.Session, mirror: m}
 	var err error
 	l.res.Changes, err = autosync.Settle(m, l.syncOptions())
 	if err = errors.Join(err, l.res.Changes.Err()); err == nil {
@@ -76,13 +76,13 @@ func (l *launch) keepBarred() error {
 }
 
 // FinishRemoval ends a session whose mirror was being removed, or was never complete: all is synced, or there never was
-// any work. Versions that were kept stay. The caller has the session's lock, which is given up.
-func FinishRemoval(ctx context.Context, s *mirror.Session) error {
+// any work. Versions that were kept stay, and so does what undo needs. The caller has the session's lock, which is given up.
+func FinishRemoval(ctx context.Context, state *mirror.StateDir, s *mirror.Session) error {
 	err := removeRest(ctx, s)
 	if err != nil && !(s.State == mirror.SessionBuilding && errors.Is(err, safety.ErrNoMarker)) { // not ours, or in our folder
 		return errors.Join(err, s.Unlock())
 	}
-	if s.State == mirror.SessionBuilding || !s.KeepsVersions() {
+	if s.State == mirror.SessionBuilding || !s.KeepsVersions() && !autosync.HasChanged(ctx, state, s) {
 		return errors.Join(s.Remove(), s.Unlock())
 	}
 	s.Ended, s.State, s.Kept = time.Now(), mirror.SessionEnded, false

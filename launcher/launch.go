@@ -537,11 +537,20 @@ func (l *launch) close() error {
 	if goneErr != nil {
 		return errors.Join(goneErr, closeErr, l.session.BeginRemoval(), l.session.Unlock())
 	}
-	if l.res.Changes.Untouched() && !l.session.KeepsVersions() {
+	if l.res.Changes.Untouched() && !l.session.KeepsVersions() && !l.broughtBefore() {
 		return errors.Join(closeErr, l.session.Remove(), l.session.Unlock())
 	}
 	l.session.Ended, l.session.State = time.Now(), mirror.SessionEnded
 	return errors.Join(closeErr, l.session.Save(), l.session.Unlock())
+}
+
+// broughtBefore reports whether the session changed the project before this end began, by a launch that died or was
+// another one: that can be undone as long as there is the session.
+func (l *launch) broughtBefore() bool {
+	if l.state == nil && l.findState() != nil {
+		return true
+	}
+	return autosync.HasChanged(context.Background(), l.state, l.session)
 }
 
 // WhyNotRemoved is Result.WhyKept when all was synced and the mirror could not be removed whole.

@@ -186,11 +186,7 @@ func (a *app) recoverInto(ctx context.Context, flags *recoverFlags, s *mirror.Se
 		return nil
 	case !hasWork(s) && (flags.apply || flags.discard):
 		row.Done = "removed"
-		if err := launcher.FinishRemoval(ctx, s); err != nil {
-			return err
-		}
-		a.out().say("session %s: %s; removed", s.ID, whyNoWork(s))
-		return nil
+		return a.finishRemoval(ctx, s, whyNoWork(s)+"; removed")
 	case !hasWork(s):
 		return nil
 	}
@@ -211,9 +207,13 @@ func (a *app) recoverInto(ctx context.Context, flags *recoverFlags, s *mirror.Se
 // conclude applies or discards.
 func (a *app) conclude(ctx context.Context, flags *recoverFlags, m *mirror.Mirror, guard *dotfiles.Guard, row *jsonRecovery) error {
 	began := time.Now()
-	opts := launcher.Options{AllowMassDelete: flags.massDel, Guarded: guard}
+	state, err := mirror.DefaultStateDir()
+	if err != nil {
+		return errors.Join(err, m.Close())
+	}
+	earlier := broughtEarlier(m.Session)
+	opts := launcher.Options{State: state, AllowMassDelete: flags.massDel, Guarded: guard}
 	var res launcher.Result
-	var err error
 	if flags.apply {
 		row.Done = "applied"
 		res, err = launcher.Finish(ctx, m, opts)
@@ -228,9 +228,11 @@ func (a *app) conclude(ctx context.Context, flags *recoverFlags, m *mirror.Mirro
 	if flags.discard {
 		end.unsent = "discarded"
 	}
-	if state, serr := mirror.DefaultStateDir(); serr == nil && flags.apply {
-		end.listAll = storeChanges(state, res)
+	if end.store != "" { // else nothing of it is there any more
+		end.earlier = len(earlier.ToProject) + len(earlier.Deleted)
 	}
+	res.Changes = withEarlier(earlier, res.Changes)
+	end.listAll = storeChanges(state, res)
 	tellEnd(a.out(), end)
 	var partial *launcher.PartialSyncError
 	if errors.As(err, &partial) { // told, path by path
@@ -246,7 +248,7 @@ func (a *app) withoutMirror(ctx context.Context, flags *recoverFlags, s *mirror.
 	if flags.discard && errors.Is(err, fs.ErrNotExist) {
 		row.Done = "discarded"
 		s.State = mirror.SessionRemoving
-		return launcher.FinishRemoval(ctx, s)
+		return a.finishRemoval(ctx, s, "its mirror is gone; discarded")
 	}
 	return fmt.Errorf("%w; what is left of it: %s", why, show(s.Dir()))
 }

@@ -32,6 +32,7 @@ type ending struct {
 	mirrorless bool   // what is done is done to a session whose mirror went before
 	applied    bool   // with the user's word: no word lifts what is held still
 	unsent     string // why nothing was to come home; "" where it was
+	earlier    int    // paths that came home before the session ended badly
 	listAll    string // the command that lists what the end lines leave out; "" where none can: they name all
 }
 
@@ -103,6 +104,9 @@ func closingBlocks(e ending) []endBlock {
 	if c.Halted != "" {
 		say(true, "syncing halted: %s", oneLine(c.Halted))
 	}
+	if e.earlier > 0 {
+		say(false, "%s", earlierLine(e.session, e.earlier))
+	}
 	if e.left > 0 {
 		say(true, "ended %s that outlived the command", count(e.left, "process"))
 	}
@@ -145,7 +149,11 @@ func endLine(e ending) string {
 	case e.dryRun:
 		did = "would bring home"
 	case e.unsent != "":
-		return strings.Join([]string{"nothing brought home (" + e.unsent + ")", "session " + e.session, humanTime(e.took)}, " · ")
+		nothing := "nothing"
+		if e.earlier > 0 {
+			nothing = "nothing more"
+		}
+		return strings.Join([]string{nothing + " brought home (" + e.unsent + ")", "session " + e.session, humanTime(e.took)}, " · ")
 	}
 	parts := []string{fmt.Sprintf("%s: %d changed, %d deleted", did, len(c.ToProject), len(c.Deleted))}
 	if n := len(c.ToMirror); n > 0 && e.mirror != "" { // else it went with the mirror
