@@ -80,8 +80,9 @@ type launch struct {
 	waiting bool                 // under SyncReview: not all is decided on
 	res     Result
 
-	laid      []*laid           // overlays
-	docked    *containerRuntime // of a container launch, from before the build
+	laid      []*laid                     // overlays
+	passed    map[string][]safety.RelPath // what auto would have made more of, by why it is not
+	docked    *containerRuntime           // of a container launch, from before the build
 	mounts    []*mounted
 	notes     []string
 	ended     []string // sessions of the project whose containers outlived their process, where CMD runs in none

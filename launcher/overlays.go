@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
@@ -83,7 +84,7 @@ func (l *launch) checkOverlays() error {
 		case slices.ContainsFunc(strings.Split(string(o.Path), "/"), isGit):
 			return fmt.Errorf("overlay %s: a copy of a repository would hold what rules hide, and its hooks and credentials: --git copy gives the mirror one without", o.Path)
 		case v.Access == dotfiles.Hidden && !slices.Contains(rules.Excludes, v.Rule):
-			return fmt.Errorf("overlay %s: %s hides it: an overlay is of what is left out, not of what is hidden", o.Path, v.Rule.Source)
+			return fmt.Errorf("overlay %s: %s hides it: %s", o.Path, v.Rule.Source, whyNotHidden)
 		case v.Access != dotfiles.Excluded && v.Access != dotfiles.Hidden:
 			return fmt.Errorf("overlay %s: the mirror has this directory, and its changes come home: exclude it, too, if the agent is to have its own", o.Path)
 		case o.Seed == SeedCommand && o.Command == "":
@@ -105,6 +106,8 @@ func (l *launch) checkOverlays() error {
 	l.policy, err = dotfiles.New(rules)
 	return err
 }
+
+const whyNotHidden = "an overlay is of what is left out, not of what is hidden"
 
 // lay gets the overlays ready: fetched from where a killed launch left them, seeded where there is nothing.
 func (l *launch) lay(ctx context.Context) error {
@@ -129,7 +132,11 @@ func (l *launch) lay(ctx context.Context) error {
 		}
 	}
 	for _, f := range overlay.Recognize(files) {
-		if l.mirror.Policy.Access(string(f.Path), true) != dotfiles.Excluded || l.overlaps(f.Path) {
+		if l.overlaps(f.Path) {
+			continue
+		}
+		if v := l.mirror.Policy.Explain(string(f.Path), true); v.Access != dotfiles.Excluded {
+			l.passOver(f.Path, v)
 			continue
 		}
 		if err := l.layOne(ctx, Overlay{Path: f.Path, Lock: f.Lock}, true); err != nil {
@@ -137,6 +144,35 @@ func (l *launch) lay(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// passOver notes why CMD is going to miss a directory of the project's that auto would have made an overlay of.
+func (l *launch) passOver(p safety.RelPath, v dotfiles.Verdict) {
+	info, err := os.Lstat(filepath.Join(l.project, filepath.FromSlash(string(p))))
+	if v.Access != dotfiles.Hidden || err != nil || !info.IsDir() {
+		return
+	}
+	why := v.Rule.Source + " hides it: " + whyNotHidden
+	if slices.Contains(l.policy.Rules().Excludes, v.Rule) {
+		why = v.Rule.Source + " leaves it out: --overlay with its path gives it one"
+	}
+	if l.passed == nil {
+		l.passed = map[string][]safety.RelPath{}
+	}
+	l.passed[why] = append(l.passed[why], p)
+}
+
+// toldPassed is a line for each reason why auto passed directories over.
+func toldPassed(passed map[string][]safety.RelPath) []string {
+	var out []string
+	for _, why := range slices.Sorted(maps.Keys(passed)) {
+		more := ""
+		if n := len(passed[why]) - 1; n > 0 {
+			more = fmt.Sprintf(", and %d more", n)
+		}
+		out = append(out, fmt.Sprintf("overlay %s: none%s: %s", passed[why][0], more, why))
+	}
+	return out
 }
 
 func isGit(name string) bool { return strings.EqualFold(name, ".git") }
@@ -499,7 +535,7 @@ func toldEnded(sessions []string) []string {
 
 // overlayNotes is what is told of overlays before CMD starts.
 func (l *launch) overlayNotes() []string {
-	var out []string
+	out := toldPassed(l.passed)
 	for _, o := range l.laid {
 		if o.note != "" {
 			out = append(out, fmt.Sprintf("overlay %s: %s", o.Path, o.note))
