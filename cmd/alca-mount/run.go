@@ -103,6 +103,7 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 	events.end(res)
 	if signals.started.Load() || res.Mirror != "" {
 		end := endOf(res, time.Since(began))
+		end.artifacts = len(opts.Artifacts) > 0
 		if opts.Sync == launcher.SyncOff && !flags.broughtArtifacts(res) {
 			end.unsent = "--sync off"
 		}

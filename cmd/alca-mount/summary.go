@@ -31,6 +31,7 @@ type ending struct {
 	dryRun     bool
 	mirrorless bool   // what is done is done to a session whose mirror went before
 	applied    bool   // with the user's word: no word lifts what is held still
+	artifacts  bool   // nothing else comes home but commits
 	unsent     string // why nothing was to come home; "" where it was
 	earlier    int    // paths that came home before the session ended badly
 	listAll    string // the command that lists what the end lines leave out; "" where none can: they name all
@@ -72,7 +73,7 @@ func endBlocks(e ending) []endBlock {
 		}
 	}
 	if len(c.Commits) > 0 {
-		out = append(out, endBlock{head: commitHead(c), items: commitItems(c.Commits)})
+		out = append(out, endBlock{head: commitHead(e), items: commitItems(c.Commits)})
 	}
 	if len(c.Recovered) > 0 {
 		out = append(out, endBlock{head: fmt.Sprintf("cut short by a crash: %d, settled:", len(c.Recovered)), items: noteItems(c.Recovered)})
@@ -165,8 +166,11 @@ func endLine(e ending) string {
 	return strings.Join(append(parts, "session "+e.session, humanTime(e.took)), " · ")
 }
 
-func commitHead(c autosync.Changes) string {
-	if len(c.ToProject)+len(c.Deleted) == 0 {
+func commitHead(e ending) string {
+	switch {
+	case e.artifacts:
+		return "commits brought home as refs, without their files:"
+	case len(e.changes.ToProject)+len(e.changes.Deleted) == 0:
 		return "commits brought home as refs:"
 	}
 	return "commits brought home as refs; their files came home as well, so commit or stash them before:"
