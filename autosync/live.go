@@ -3,7 +3,6 @@ package autosync
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -135,7 +134,7 @@ func (s *Syncer) checkEmptied(pl plan) error {
 		if mirror.Side(side) == mirror.MirrorSide && s.e.opts.AllowMassDelete || !s.isEmpty(root) {
 			continue
 		}
-		return fmt.Errorf("the %s is suddenly empty: %w", mirror.Side(side), safety.ErrGone)
+		return [...]error{mirror.ProjectSide: ErrProjectEmptied, mirror.MirrorSide: ErrMirrorEmptied}[side]
 	}
 	return nil
 }

@@ -168,9 +168,9 @@ func (v *view) checkEmptied(expected, allowed bool) error {
 	case !expected:
 		return nil
 	case v.project.Len() == 0:
-		return fmt.Errorf("the project is suddenly empty: %w", safety.ErrGone)
+		return ErrProjectEmptied
 	case v.mirrored.Len() == 0 && !allowed && !v.interrupted: // else what is missing is not taken for deleted
-		return fmt.Errorf("the mirror is suddenly empty (--allow-mass-delete lets that pass): %w", safety.ErrGone)
+		return ErrMirrorEmptied
 	}
 	return nil
 }

@@ -130,6 +130,9 @@ func (a *app) refuseUnsynced(ctx context.Context, s *mirror.Session) error {
 	}
 	defer m.Close()
 	c, err := a.once(ctx, m, autosync.Options{OnlyToProject: true, DryRun: true})
+	if errors.Is(err, autosync.ErrMirrorEmptied) {
+		return fmt.Errorf("session %s: all files are gone from its mirror, and still in the project: alca-mount apply %[1]s deletes them there, alca-mount rm %[1]s --force drops that", s.ID)
+	}
 	if err != nil {
 		return fmt.Errorf("rm %s: %w; --force takes it out of the way all the same", s.ID, err)
 	}

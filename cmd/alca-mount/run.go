@@ -127,8 +127,11 @@ func (a *app) runOn(ctx context.Context, flags *runFlags, command []string) erro
 	return nil
 }
 
-// toldBefore is err, but of paths that the end lines have named each only how many there are.
+// toldBefore is err, but of paths that the end lines have named each only how many there are, and nothing of what they said.
 func toldBefore(err error) error {
+	if onlyEmptied(err) {
+		return nil
+	}
 	var partial *launcher.PartialSyncError
 	if !errors.As(err, &partial) || err.Error() != partial.Error() {
 		return err

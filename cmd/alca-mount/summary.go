@@ -105,6 +105,9 @@ func closingBlocks(e ending) []endBlock {
 	if c.Halted != "" {
 		say(true, "syncing halted: %s", oneLine(c.Halted))
 	}
+	if emptied(c) && e.mirror == "" && !e.mirrorless { // of a command on a mirror that is there already
+		say(true, "go on with: %s", nextStep(e))
+	}
 	if e.earlier > 0 {
 		say(false, "%s", earlierLine(e.session, e.earlier))
 	}
@@ -137,10 +140,18 @@ func nextStep(e ending) string {
 		next = "take what you need out of it by hand, then alca-mount rm --force %s"
 	case e.whyKept == launcher.WhyNotRemoved:
 		next = "alca-mount rm %s"
-	case e.whyKept == launcher.WhyReview:
+	case e.whyKept == launcher.WhyReview, emptied(e.changes):
 		next = "alca-mount diff %s, alca-mount apply %[1]s or alca-mount discard %[1]s, then alca-mount rm %[1]s"
 	}
 	return fmt.Sprintf(next, e.session)
+}
+
+// emptied reports whether nothing was done because nothing is left in the mirror: only the user's word carries that.
+func emptied(c autosync.Changes) bool { return c.Halted == autosync.ErrMirrorEmptied.Error() }
+
+// onlyEmptied reports whether err says no more than that, which the end lines have said.
+func onlyEmptied(err error) bool {
+	return errors.Is(err, autosync.ErrMirrorEmptied) && !strings.Contains(err.Error(), "\n")
 }
 
 func endLine(e ending) string {

@@ -89,6 +89,9 @@ func (a *app) passTold(e ending, err error) error {
 		}
 	} else {
 		tellSync(a.out(), e)
+		if onlyEmptied(err) {
+			return &exitError{code: exitOwn}
+		}
 	}
 	if err == nil && (len(changes.Failed) > 0 || changes.Halted != "" || e.applied && len(changes.Held) > 0) {
 		return &exitError{code: exitPartly}
