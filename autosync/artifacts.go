@@ -48,7 +48,7 @@ func artifacts(ctx context.Context, m *mirror.Mirror, opts Options) (Changes, er
 	}
 	err = e.finish(ctx)
 	for _, list := range []*[]PathNote{&e.changes.Refused, &e.changes.Held, &e.changes.Orphans} { // all else goes with the mirror
-		*list = slices.DeleteFunc(*list, func(n PathNote) bool { return !among(n.Path, opts.Paths) })
+		*list = slices.DeleteFunc(*list, func(n PathNote) bool { return !among(n.Path, opts.Paths) && n.Path != repository })
 	}
 	if err == nil {
 		err = e.settleArtifacts(ctx)
@@ -64,9 +64,28 @@ func (e *engine) settleArtifacts(ctx context.Context) error {
 	}
 	e.changes.sort()
 	if e.opts.aside && len(e.changes.Failed) == 0 {
+		e.keepRefusedCommits()
 		e.setAsideLeft(ctx)
 	}
 	return nil
+}
+
+// keepRefusedCommits moves the repository that branches stayed behind in out of a mirror that goes.
+func (e *engine) keepRefusedCommits() {
+	kept := ""
+	for i, n := range e.changes.Refused {
+		if n.Path != repository {
+			continue
+		}
+		if kept == "" {
+			var err error
+			if kept, err = e.keepTree(repository, gitFolder); err != nil {
+				e.failNow(repository, fmt.Errorf("keep the commits made in the mirror: %w", err))
+				return
+			}
+		}
+		e.changes.Refused[i].Kept = kept
+	}
 }
 
 // noteUnplaced reports the files that gave way without a word of their own: to a directory in which something may not
