@@ -274,10 +274,7 @@ func (u *undoing) copyIn(seq uint64, s *undoStep, now safety.Info, from place) (
 		return safety.Info{}, "", err
 	}
 	if info.Kind == safety.Directory {
-		if err := u.project.Mkdir(s.path, info.Mode); err != nil {
-			return safety.Info{}, "", err
-		}
-		made, err := u.project.Lstat(s.path)
+		made, err := u.makeDir(s.path, info.Mode)
 		made.Mtime = info.Mtime
 		return made, "", err
 	}
@@ -326,10 +323,7 @@ func (u *undoing) remake(s *undoStep, before int64) error {
 }
 
 func (u *undoing) mkdir(seq uint64, p safety.RelPath, mode uint32, before int64) error {
-	if err := u.project.Mkdir(p, mode&0o777|0o700); err != nil {
-		return err
-	}
-	made, err := u.project.Lstat(p)
+	made, err := u.makeDir(p, mode&0o777|0o700)
 	if err != nil {
 		return err
 	}
@@ -337,6 +331,19 @@ func (u *undoing) mkdir(seq uint64, p safety.RelPath, mode uint32, before int64)
 	u.done(seq, opMkdir, p, entry, "", before)
 	u.touched[p] = &touchedDir{was: made.Mtime, mode: &mode}
 	return nil
+}
+
+// makeDir makes a directory and looks at it. One that can't be looked at goes again: without a record it would count as the
+// user's, and stand in the way of what an undo of this brings back.
+func (u *undoing) makeDir(p safety.RelPath, mode uint32) (safety.Info, error) {
+	if err := u.project.Mkdir(p, mode); err != nil {
+		return safety.Info{}, err
+	}
+	made, err := u.project.Lstat(p)
+	if err != nil {
+		_ = u.project.Rmdir(p) // empty, or somebody else's by now
+	}
+	return made, err
 }
 
 // makeParents makes directories above a path that comes back: the user may have removed them since.
