@@ -170,8 +170,9 @@ func newCounted(t *testing.T, files int) *pair {
 			t.Fatal(err)
 		}
 	}
-	p := newPairAt(t, project, mirror.Options{Workers: 1, Population: mirror.Walk})
 	time.Sleep(50 * time.Millisecond) // two ticks of the clock of files, so that their stamps prove something
+	p := newPairAt(t, project, mirror.Options{Workers: 1, Population: mirror.Walk})
+	time.Sleep(50 * time.Millisecond)
 	p.sync()
 	return p
 }

@@ -190,6 +190,7 @@ func TestApplyOnAFailingDiskIsDoneByAnother(t *testing.T) {
 	naming := func(op safety.Op) bool { return slices.Contains(names, op) }
 	for what, fails := range map[string]failing{
 		"one call":           {counts: all, step: *undoKillStep},
+		"one look":           {counts: func(op safety.Op) bool { return op == safety.OpLstat }, step: 1},
 		"all calls from one": {counts: all, stays: true, step: *undoKillStep},
 		"no names any more":  {counts: naming, stays: true, step: 1}, // what has left its place can't be put back
 	} {
