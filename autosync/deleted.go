@@ -144,4 +144,4 @@ func (d *deletions) trace(base *mirror.Base, v *view) {
 }
 
 // traceOf is by what a file is known under another name.
-func traceOf(s mirror.Stamp) moved { return moved{fileID{s.Dev, s.Ino}, s.Size, s.Mtime} }
+func traceOf(s mirror.Stamp) moved { return moved{idOf(s), s.Size, s.Mtime} }

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
@@ -30,15 +29,9 @@ func applyHeld(ctx context.Context, state *mirror.StateDir, s *mirror.Session, p
 	if err != nil {
 		return "", Changes{}, err
 	}
-	u := &undoing{of: s, touched: map[safety.RelPath]*touchedDir{}, linked: map[uint64]bool{}, stay: map[safety.RelPath]bool{}}
-	if u.policy, err = dotfiles.New(s.Rules); err != nil {
+	u, err := openUndoing(state, s, before)
+	if err != nil {
 		return "", Changes{}, err
-	}
-	if u.places, err = findVersions(state, s, before); err != nil {
-		return "", Changes{}, err
-	}
-	if u.project, err = safety.OpenRootWith(s.Project, before); err != nil {
-		return "", Changes{}, errors.Join(err, u.places.close())
 	}
 	defer u.close()
 	plan, err := u.planHeld(ctx, held, paths)

@@ -93,7 +93,7 @@ func (h *hiddenInodes) remember(root *safety.Root, p safety.RelPath, info safety
 	id := h.identify(root, p, info)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.known[fileID{info.Dev, info.Ino}] = id
+	h.known[fileOf(info)] = id
 }
 
 // isHidden reports whether p is hidden whatever it is.
@@ -146,7 +146,7 @@ func (h *hiddenInodes) note(m *mirror.Mirror, hinted []safety.RelPath) {
 // has reports whether what is at p was hidden under another name in this session. Where no time of birth tells, an edit
 // under the visible name makes it no other file: what was found at p once stays hidden there for as long as its inode does.
 func (h *hiddenInodes) has(root *safety.Root, p safety.RelPath, info safety.Info) bool {
-	file := fileID{info.Dev, info.Ino}
+	file := fileOf(info)
 	h.mu.Lock()
 	id, known := h.known[file]
 	stays := h.shown[p] == file && id.birth == 0

@@ -26,25 +26,25 @@ func addLinked(m *mirror.Mirror, v *view, paths map[safety.RelPath]bool) (added 
 
 // unmet are the files of a tree that have names which are not in it.
 func unmet(t *mirror.Tree) map[fileID]bool {
-	names := map[fileID]uint64{}
-	all := map[fileID]uint64{}
+	left := map[fileID]int64{}
 	for _, f := range t.All() {
-		if f.Info.Kind == safety.File && f.Info.Nlink > 1 {
-			id := fileID{f.Info.Dev, f.Info.Ino}
-			names[id]++
-			all[id] = f.Info.Nlink
+		if f.Info.Kind != safety.File || f.Info.Nlink < 2 {
+			continue
 		}
+		id := fileOf(f.Info)
+		if _, met := left[id]; !met {
+			left[id] = int64(f.Info.Nlink)
+		}
+		left[id]--
 	}
 	out := map[fileID]bool{}
-	for id, n := range names {
-		if n < all[id] {
+	for id, n := range left {
+		if n > 0 {
 			out[id] = true
 		}
 	}
 	return out
 }
-
-func idOf(s mirror.Stamp) fileID { return fileID{s.Dev, s.Ino} }
 
 // wroteByOtherName reports whether the project's file at p, as it was seen, is what this session wrote there by another of
 // the file's names since both sides agreed on p last: nobody else changed it.

@@ -114,11 +114,11 @@ func (v *view) writableLinks(info safety.Info) uint64 {
 		v.links = map[fileID]uint64{}
 		for p, f := range v.project.All() {
 			if f.Info.Kind == safety.File && f.Info.Nlink > 1 && f.Access == dotfiles.Writable && v.guard.why(p, safety.File) == "" {
-				v.links[fileID{f.Info.Dev, f.Info.Ino}]++
+				v.links[fileOf(f.Info)]++
 			}
 		}
 	})
-	return v.links[fileID{info.Dev, info.Ino}]
+	return v.links[fileOf(info)]
 }
 
 type looker struct {
@@ -320,7 +320,7 @@ func (l *looker) trace(ctx context.Context) error {
 		lk := &l.looks[i]
 		if lk.base.Kind == safety.File && lk.mirrored.Absent() && lk.access == dotfiles.Writable {
 			s := l.m.Base.Get(lk.path).Mirror
-			gone[moved{fileID{s.Dev, s.Ino}, s.Size, s.Mtime}] = lk
+			gone[traceOf(s)] = lk
 		}
 	}
 	if len(gone) == 0 {
@@ -338,6 +338,10 @@ func (l *looker) trace(ctx context.Context) error {
 
 type fileID struct{ dev, ino uint64 }
 
+func fileOf(i safety.Info) fileID { return fileID{i.Dev, i.Ino} }
+
+func idOf(s mirror.Stamp) fileID { return fileID{s.Dev, s.Ino} }
+
 // moved is what a rename leaves as it is. An inode alone is no proof: a file system gives the number of a deleted file
 // to the next that is made.
 type moved struct {
@@ -345,7 +349,7 @@ type moved struct {
 	size, mtime int64
 }
 
-func movedFrom(i safety.Info) moved { return moved{fileID{i.Dev, i.Ino}, i.Size, i.Mtime} }
+func movedFrom(i safety.Info) moved { return moved{fileOf(i), i.Size, i.Mtime} }
 
 // traceUnseen looks for gone files where a scan of the mirror does not: below hidden and excluded directories.
 func (l *looker) traceUnseen(ctx context.Context, gone map[moved]*look) error {

@@ -106,22 +106,33 @@ type touchedDir struct {
 
 // planUndo looks at everything and changes nothing.
 func planUndo(ctx context.Context, state *mirror.StateDir, s *mirror.Session, opts UndoOptions) (*undoing, error) {
+	records, err := readRecords(s)
+	if err != nil {
+		return nil, err
+	}
+	u, err := openUndoing(state, s, opts.before)
+	if err != nil {
+		return nil, err
+	}
+	u.records = records
+	if err := u.look(ctx, opts); err != nil {
+		return nil, errors.Join(err, u.close())
+	}
+	return u, nil
+}
+
+// openUndoing opens the project of a session and the places of its versions, for what is going to be planned.
+func openUndoing(state *mirror.StateDir, s *mirror.Session, before safety.Before) (*undoing, error) {
 	u := &undoing{of: s, stay: map[safety.RelPath]bool{}, touched: map[safety.RelPath]*touchedDir{}, linked: map[uint64]bool{}}
 	var err error
 	if u.policy, err = dotfiles.New(s.Rules); err != nil {
 		return nil, err
 	}
-	if u.records, err = readRecords(s); err != nil {
+	if u.places, err = findVersions(state, s, before); err != nil {
 		return nil, err
 	}
-	if u.places, err = findVersions(state, s, opts.before); err != nil {
-		return nil, err
-	}
-	if u.project, err = safety.OpenRootWith(s.Project, opts.before); err != nil {
+	if u.project, err = safety.OpenRootWith(s.Project, before); err != nil {
 		return nil, errors.Join(err, u.places.close())
-	}
-	if err := u.look(ctx, opts); err != nil {
-		return nil, errors.Join(err, u.close())
 	}
 	return u, nil
 }
