@@ -6,8 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/alca-mount/alca-mount/autosync"
@@ -185,15 +183,9 @@ func TestNothingIsDeletedForAHeldFileThatCannotCome(t *testing.T) {
 // Whatever call of an apply fails, alone or with all that follow, another apply ends where one that did not fail does, and
 // undoing both takes all of it back.
 func TestApplyOnAFailingDiskIsDoneByAnother(t *testing.T) {
-	names := []safety.Op{safety.OpExchange, safety.OpPutBack, safety.OpBringIn, safety.OpMoveOut, safety.OpDelete, safety.OpLink}
-	all := func(safety.Op) bool { return true }
-	naming := func(op safety.Op) bool { return slices.Contains(names, op) }
-	for what, fails := range map[string]failing{
-		"one call":           {counts: all, step: *undoKillStep},
-		"one look":           {counts: func(op safety.Op) bool { return op == safety.OpLstat }, step: 1},
-		"all calls from one": {counts: all, stays: true, step: *undoKillStep},
-		"no names any more":  {counts: naming, stays: true, step: 1}, // what has left its place can't be put back
-	} {
+	ways := failings()
+	ways["one look"] = failing{counts: func(op safety.Op) bool { return op == safety.OpLstat }, step: 1}
+	for what, fails := range ways {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			for at := 1; fails.inApply(t, at); at += fails.step {
@@ -209,23 +201,11 @@ func (f failing) inApply(t *testing.T, at int) bool {
 	p.once(autosync.Options{Deletes: true, Final: true})
 	p.write(p.project, ".vscode/d/new", "user")
 	before := copyOf(t, p.project)
-	calls := 0
-	var failed safety.Op
-	_, _, _ = autosync.ApplyHeldSeen(t.Context(), p.state(), p.m.Session, func(op safety.Op, _ string) error {
-		if !f.counts(op) {
-			return nil
-		}
-		if calls++; calls == at {
-			failed = op
-		}
-		if calls == at || calls > at && f.stays {
-			return syscall.EIO
-		}
-		return nil
-	})
+	fail, failed := f.from(at)
+	_, _, _ = autosync.ApplyHeldSeen(t.Context(), p.state(), p.m.Session, fail)
 	_, c, err := autosync.ApplyHeld(t.Context(), p.state(), p.m.Session, nil)
 	p.must(err)
-	when := fmt.Sprintf("call %d (%s) failed, stays %v: %+v", at, failed, f.stays, c)
+	when := fmt.Sprintf("call %d (%s) failed, stays %v: %+v", at, *failed, f.stays, c)
 	held, err := autosync.ReadHeld(p.m.Session.Dir())
 	p.must(err)
 	p.is("held after "+when, heldPaths(held), "")
@@ -244,28 +224,13 @@ func (f failing) inApply(t *testing.T, at int) bool {
 	if d := unlike(t, before, p.project); d != "" && !onlyDirTimes(d) {
 		t.Errorf("undone after %s:\n%s", when, d)
 	}
-	return failed != "" && !t.Failed()
+	return *failed != "" && !t.Failed()
 }
 
 // TestApplyChild is the process that TestApplySurvivesKills kills.
 func TestApplyChild(t *testing.T) {
-	at := os.Getenv("ALCA_TEST_KILL_AT")
-	if at == "" {
-		t.Skip("only as a child")
-	}
-	state := mirror.NewStateDir(os.Getenv("ALCA_TEST_STATE"))
-	s, err := state.Find(os.Getenv("ALCA_TEST_SESSION"), "")
-	if err != nil || s.Lock() != nil {
-		t.Fatal(err)
-	}
-	_, _, err = autosync.ApplyHeldSeen(t.Context(), state, s, func(op safety.Op, _ string) error {
-		if string(op) == at {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
-		}
-		return nil
-	})
-	if err != nil {
+	state, s, kill := toBeKilled(t)
+	if _, _, err := autosync.ApplyHeldSeen(t.Context(), state, s, kill); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -278,13 +243,9 @@ func TestApplySurvivesKills(t *testing.T) {
 			p := newPair(t, ".envrc = user", ".vscode/tasks.json = user", ".idea/x = user")
 			attack(t, p, `rm .envrc; mkdir .envrc; echo a > .envrc/a; rm -r .vscode; echo file > .vscode; echo i > .idea/x`)
 			p.once(autosync.Options{Deletes: true, Final: true})
-			p.must(p.m.Session.Unlock())
-			child := exec.Command(os.Args[0], "-test.run=^TestApplyChild$")
-			child.Env = append(os.Environ(), "ALCA_TEST_KILL_AT="+string(op), "ALCA_TEST_STATE="+p.state().Path(), "ALCA_TEST_SESSION="+p.m.Session.ID)
-			if out, err := child.CombinedOutput(); err == nil || !strings.Contains(err.Error(), "killed") {
-				t.Fatalf("%v %s", err, out)
+			if !p.killedAt("TestApplyChild", string(op)) {
+				t.Fatalf("an apply made no call %s", op)
 			}
-			p.must(p.m.Session.Lock())
 			_, c, err := autosync.ApplyHeld(t.Context(), p.state(), p.m.Session, nil)
 			p.must(err)
 			p.is("failed", notePaths(c.Failed), "")

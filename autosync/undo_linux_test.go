@@ -263,6 +263,15 @@ func TestUndoBelievesNoJournalAboutHiddenPaths(t *testing.T) {
 
 // TestUndoChild is the process that TestUndoSurvivesKills kills.
 func TestUndoChild(t *testing.T) {
+	state, s, kill := toBeKilled(t)
+	if _, err := autosync.Undo(t.Context(), state, s, autosync.UndoOptions{}.Seen(kill)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// toBeKilled is the session that a child of killedAt works on, and what kills it at the call that was named.
+func toBeKilled(t *testing.T) (*mirror.StateDir, *mirror.Session, func(safety.Op, string) error) {
+	t.Helper()
 	at := os.Getenv("ALCA_TEST_KILL_AT")
 	if at == "" {
 		t.Skip("only as a child")
@@ -273,16 +282,29 @@ func TestUndoChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := 0
-	_, err = autosync.Undo(t.Context(), state, s, autosync.UndoOptions{}.Seen(func(op safety.Op, _ string) error {
+	return state, s, func(op safety.Op, _ string) error {
 		if calls++; strconv.Itoa(calls) == at || string(op) == at {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}
 		return nil
-	}))
-	if err != nil {
-		t.Fatal(err)
 	}
+}
+
+// killedAt runs a test in a process of its own, which is killed at a call: the number of one, or the first of a label. The
+// caller has the session's lock before and after. It reports whether there was such a call.
+func (p *pair) killedAt(test, at string) bool {
+	p.t.Helper()
+	p.must(p.m.Session.Unlock())
+	child := exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	child.Env = append(os.Environ(), "ALCA_TEST_KILL_AT="+at, "ALCA_TEST_STATE="+p.state().Path(), "ALCA_TEST_SESSION="+p.m.Session.ID)
+	out, err := child.CombinedOutput()
+	killed := err != nil && strings.Contains(err.Error(), "killed")
+	if err != nil && !killed {
+		p.t.Fatalf("%v %s", err, out)
+	}
+	p.must(p.m.Session.Lock())
+	return killed
 }
 
 // After a kill at any call, another undo ends where one that was not killed does, and loses nothing.
@@ -291,23 +313,14 @@ func TestUndoSurvivesKills(t *testing.T) {
 	before := copyOf(t, p.project)
 	p.must(exec.Command("sh", "-c", "cd '"+p.mirror+"' && echo agent >a && rm -rf b link kind && echo k >kind && mkdir new && echo n >new/f").Run())
 	p.sync()
-	p.must(p.m.Session.Unlock())
 	kill := func(at string) (killed bool) {
 		t.Helper()
-		child := exec.Command(os.Args[0], "-test.run=^TestUndoChild$")
-		child.Env = append(os.Environ(), "ALCA_TEST_KILL_AT="+at, "ALCA_TEST_STATE="+p.state().Path(), "ALCA_TEST_SESSION="+p.m.Session.ID)
-		out, err := child.CombinedOutput()
-		killed = err != nil && strings.Contains(err.Error(), "killed")
-		if err != nil && !killed {
-			t.Fatalf("%v %s", err, out)
-		}
-		p.must(p.m.Session.Lock())
+		killed = p.killedAt("TestUndoChild", at)
 		u := p.undo(p.m.Session, autosync.UndoOptions{})
 		if d := unlike(t, before, p.project); d != "" && !onlyDirTimes(d) {
 			t.Fatalf("killed at %s, then undone:\n%s%+v", at, d, u)
 		}
 		p.redo()
-		p.must(p.m.Session.Unlock())
 		return killed
 	}
 	for _, op := range []safety.Op{safety.OpExchange, safety.OpBringIn, safety.OpInspect, safety.OpDelete} {
@@ -322,14 +335,7 @@ func TestUndoSurvivesKills(t *testing.T) {
 // Whatever call of an undo fails, alone or with all that follow, another undo ends where one that did not fail does, and
 // loses nothing.
 func TestUndoOnAFailingDiskLosesNothing(t *testing.T) {
-	names := []safety.Op{safety.OpExchange, safety.OpPutBack, safety.OpBringIn, safety.OpMoveOut, safety.OpDelete, safety.OpLink}
-	all := func(safety.Op) bool { return true }
-	naming := func(op safety.Op) bool { return slices.Contains(names, op) }
-	for what, fails := range map[string]failing{
-		"one call":           {counts: all, step: *undoKillStep},
-		"all calls from one": {counts: all, stays: true, step: *undoKillStep},
-		"no names any more":  {counts: naming, stays: true, step: 1}, // what has left its place can't be put back
-	} {
+	for what, fails := range failings() {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			for at := 1; fails.in(t, at); at += fails.step {
@@ -345,34 +351,52 @@ type failing struct {
 	step   int
 }
 
+// failings are the ways in which a disk fails under an undo or an apply.
+func failings() map[string]failing {
+	names := []safety.Op{safety.OpExchange, safety.OpPutBack, safety.OpBringIn, safety.OpMoveOut, safety.OpDelete, safety.OpLink}
+	all := func(safety.Op) bool { return true }
+	naming := func(op safety.Op) bool { return slices.Contains(names, op) }
+	return map[string]failing{
+		"one call":           {counts: all, step: *undoKillStep},
+		"all calls from one": {counts: all, stays: true, step: *undoKillStep},
+		"no names any more":  {counts: naming, stays: true, step: 1}, // what has left its place can't be put back
+	}
+}
+
+// from makes the call at fail; failed is its label once it has, "" as long as there were not as many.
+func (f failing) from(at int) (fail func(safety.Op, string) error, failed *safety.Op) {
+	calls := 0
+	failed = new(safety.Op)
+	return func(op safety.Op, _ string) error {
+		if !f.counts(op) {
+			return nil
+		}
+		if calls++; calls == at {
+			*failed = op
+		}
+		if calls == at || calls > at && f.stays {
+			return syscall.EIO
+		}
+		return nil
+	}, failed
+}
+
 // in makes the call at fail in an undo. It reports whether there were as many.
 func (f failing) in(t *testing.T, at int) bool {
 	p := oldPair(t, "a", "b/c", "link -> a", "kind/x")
 	before := copyOf(t, p.project)
 	p.must(exec.Command("sh", "-c", "cd '"+p.mirror+"' && echo agent >a && rm -rf b link kind && echo k >kind && mkdir new && echo n >new/f").Run())
 	p.sync()
-	var calls int
-	var failed safety.Op
-	u, err := autosync.Undo(t.Context(), p.state(), p.m.Session, autosync.UndoOptions{}.Seen(func(op safety.Op, _ string) error {
-		if !f.counts(op) {
-			return nil
-		}
-		if calls++; calls == at {
-			failed = op
-		}
-		if calls == at || calls > at && f.stays {
-			return syscall.EIO
-		}
-		return nil
-	}))
+	fail, failed := f.from(at)
+	u, err := autosync.Undo(t.Context(), p.state(), p.m.Session, autosync.UndoOptions{}.Seen(fail))
 	again := p.undo(p.m.Session, autosync.UndoOptions{})
 	if d := unlike(t, before, p.project); d != "" && !onlyDirTimes(d) {
-		t.Fatalf("failed at %d %s (%v %+v), then undone:\n%s%+v", at, failed, err, u, d, again)
+		t.Fatalf("failed at %d %s (%v %+v), then undone:\n%s%+v", at, *failed, err, u, d, again)
 	}
-	if failed != safety.OpStageStat { // what it placed is not known as its own then, and left as changed since
+	if *failed != safety.OpStageStat { // what it placed is not known as its own then, and left as changed since
 		p.redo()
 	}
-	return failed != ""
+	return *failed != ""
 }
 
 // onlyDirTimes reports whether nothing differs but times of directories: a kill may have come just before one was noted, here or
