@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	goruntime "runtime"
 	"slices"
 	"strings"
 	"time"
@@ -89,8 +88,7 @@ func (r *containerRuntime) makeEarly(ctx context.Context, top string, e *early) 
 func (r *containerRuntime) soonest() *containerRuntime {
 	select {
 	case e := <-r.likely:
-		user, err := container.IdentityOf(goruntime.GOOS, e.Kind, e.Facts, r.opts.User, ownerOf(r.l.project))
-		if err == nil {
+		if user, err := r.identity(e); err == nil {
 			return &containerRuntime{l: r.l, opts: r.opts, engine: e, image: e.First, user: user}
 		}
 	case <-r.asked:

@@ -53,8 +53,8 @@ func guardRules(g *dotfiles.Guard) []dotfiles.Rule {
 
 // Abandon ends a session whose launch died and brings nothing home: calls that were cut short in the project are
 // settled, what may never cross is set aside as at any end, then the mirror goes with all that is in it. Versions that
-// were kept stay, and so does what undo needs of changes that came home before. What can't be settled or set aside keeps the mirror. The caller has the session's lock, which is given
-// up with the mirror.
+// were kept stay, and so does what undo needs of changes that came home before. What can't be settled or set aside keeps
+// the mirror. The caller has the session's lock, which is given up with the mirror.
 func Abandon(m *mirror.Mirror, opts Options) (Result, error) {
 	l := &launch{opts: opts, state: opts.State, project: m.Session.Project, session: m.Session, mirror: m}
 	var err error

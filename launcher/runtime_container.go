@@ -119,8 +119,13 @@ func (r *containerRuntime) findEngine(ctx context.Context, search *container.Sea
 	if err := r.checkLimits(ctx); err != nil {
 		return err
 	}
-	r.user, err = container.IdentityOf(goruntime.GOOS, r.engine.Kind, r.engine.Facts, r.opts.User, ownerOf(r.l.project))
+	r.user, err = r.identity(r.engine)
 	return err
+}
+
+// identity is whom CMD is to be in a container of an engine.
+func (r *containerRuntime) identity(e *container.Engine) (container.Identity, error) {
+	return container.IdentityOf(goruntime.GOOS, e.Kind, e.Facts, r.opts.User, ownerOf(r.l.project))
 }
 
 func engineEnv() container.Env {

@@ -13,8 +13,8 @@ import (
 // An unsettled session is one that the disk need not know of yet. To sync a record after a whole tree was copied makes
 // the disk take the names of all of it, which can last as long as the copying; CMD would wait for that, and so would the
 // end of a short one. So what is noted while it is built, and the record and the base of a finished build, are written for all
-// processes to see, which a kill survives, beside the durable record of a build under way. [Session.Settle] makes them durable: before the first change
-// of anything that outlasts the mirror, or a few moments later.
+// processes to see, which a kill survives, beside the durable record of a build under way. [Session.Settle] makes them
+// durable: before the first change of anything that outlasts the mirror, or a few moments later.
 //
 // A power cut before that leaves a session whose mirror was never complete, which loses nothing that was to last: no
 // change of this session had reached the project, and what was written to the mirror in its first moments was on no

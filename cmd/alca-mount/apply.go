@@ -60,9 +60,7 @@ func (a *app) apply(ctx context.Context, s *mirror.Session, only []safety.RelPat
 		}
 		defer m.Close()
 		changes, err := a.once(ctx, m, approved(only))
-		if err == nil {
-			addChanges(s, changes, only)
-		}
+		addChanges(s, changes, only, err)
 		return a.passTold(ending{session: s.ID, changes: changes, took: time.Since(began), applied: true}, err)
 	}
 	state, err := mirror.DefaultStateDir()
@@ -71,9 +69,7 @@ func (a *app) apply(ctx context.Context, s *mirror.Session, only []safety.RelPat
 	}
 	session, changes, err := autosync.ApplyHeld(ctx, state, s, only)
 	storeUndo(state, session, changes)
-	if err == nil {
-		addChanges(s, changes, only)
-	}
+	addChanges(s, changes, only, err)
 	err = a.passTold(ending{session: s.ID, changes: changes, took: time.Since(began), applied: true, mirrorless: true}, err)
 	if session != "" {
 		a.out().say("take this back with: alca-mount undo %s", session)
@@ -110,9 +106,7 @@ func (a *app) discard(ctx context.Context, s *mirror.Session, only []safety.RelP
 func (a *app) turnDown(ctx context.Context, s *mirror.Session, only []safety.RelPath) ([]autosync.PathNote, autosync.Changes, error) {
 	if !hasMirror(s) {
 		discarded, err := autosync.DiscardHeld(ctx, s, only)
-		if err == nil {
-			addChanges(s, autosync.Changes{}, only)
-		}
+		addChanges(s, autosync.Changes{}, only, err)
 		return discarded, autosync.Changes{}, err
 	}
 	m, _, err := a.attachSettled(ctx, s)
@@ -121,9 +115,7 @@ func (a *app) turnDown(ctx context.Context, s *mirror.Session, only []safety.Rel
 	}
 	defer m.Close()
 	discarded, changes, err := autosync.Discard(ctx, m, only)
-	if err == nil {
-		addChanges(s, changes, only)
-	}
+	addChanges(s, changes, only, err)
 	return discarded, changes, err
 }
 

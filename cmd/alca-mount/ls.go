@@ -169,7 +169,9 @@ func (a *app) lsOne(spec string) error {
 		return err
 	}
 	row := sessionJSON(s)
-	row.Changes = readChanges(s)
+	if row.Changes, err = tryReadChanges(s); err != nil {
+		return fmt.Errorf("ls %s: %w", s.ID, err)
+	}
 	if a.json {
 		return a.answer(row)
 	}

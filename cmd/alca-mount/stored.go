@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/alca-mount/alca-mount/autosync"
 	"github.com/alca-mount/alca-mount/launcher"
@@ -50,19 +53,27 @@ func (c storedChanges) list(kind string) (out []json.RawMessage) {
 
 // readChanges is what is stored of a session, or nil.
 func readChanges(s *mirror.Session) storedChanges {
-	data, err := os.ReadFile(filepath.Join(s.Dir(), changesName))
-	var out storedChanges
-	if err != nil || json.Unmarshal(data, &out) != nil {
-		return nil
-	}
+	out, _ := tryReadChanges(s) // who asks only counts goes without
 	return out
 }
 
-// addChanges adds to what is stored of a session what a later command did to it, at only the paths, or all. That it could
-// not be stored is no failure of the command, which tells it.
-func addChanges(s *mirror.Session, c autosync.Changes, only []safety.RelPath) {
+// tryReadChanges is readChanges with an error where there is something that can't be read.
+func tryReadChanges(s *mirror.Session) (out storedChanges, err error) {
+	data, err := os.ReadFile(filepath.Join(s.Dir(), changesName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil || json.Unmarshal(data, &out) != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// addChanges adds to what is stored of a session what a later command did to it, at only the paths, or all, unless that
+// ended with err. That it could not be stored is no failure of the command, which tells it.
+func addChanges(s *mirror.Session, c autosync.Changes, only []safety.RelPath, err error) {
 	before := readChanges(s)
-	if before == nil && c.Untouched() {
+	if err != nil || before == nil && c.Untouched() {
 		return
 	}
 	var after storedChanges
@@ -110,7 +121,7 @@ func (c storedChanges) join(kind string, earlier []json.RawMessage) {
 	slices.SortStableFunc(list, func(a, b json.RawMessage) int {
 		pa, _ := storedPath(a)
 		pb, _ := storedPath(b)
-		return bytes.Compare([]byte(pa), []byte(pb))
+		return strings.Compare(pa, pb)
 	})
 	data, err := marshal(list)
 	if err == nil {

@@ -69,8 +69,8 @@ func (a *app) sync(ctx context.Context, flags *syncFlags, spec string, paths []s
 		Deletes: flags.deletes, Paths: only, OnlyToProject: true, DryRun: flags.dryRun,
 		AllowMassDelete: flags.massDel, AllowGuarded: flags.guarded, Guarded: guard,
 	})
-	if err == nil && !flags.dryRun {
-		addChanges(s, changes, only)
+	if !flags.dryRun {
+		addChanges(s, changes, only, err)
 	}
 	return a.syncTold(s, changes, flags.dryRun, time.Since(began), err)
 }

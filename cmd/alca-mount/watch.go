@@ -86,8 +86,6 @@ func (a *app) watch(ctx context.Context, flags *watchFlags, spec string) error {
 	if err == nil {
 		err = errors.Join(m.SaveBase(), m.SyncAll(), s.Save())
 	}
-	if err == nil {
-		addChanges(s, changes, nil)
-	}
+	addChanges(s, changes, nil, err)
 	return a.syncTold(s, changes, false, time.Since(began), err)
 }
