@@ -231,7 +231,7 @@ func (l *launch) build(ctx context.Context) error {
 		}
 		return l.takeUp(ctx, kept)
 	}
-	l.session, err = l.state.New(l.project, mirror.Record{
+	l.session, err = l.state.Begin(l.project, mirror.Record{
 		Name: o.Name, Agent: o.Agent, Command: o.Command, Rules: l.policy.Rules(), Keep: o.Keep,
 		Population: o.Population, Git: o.Git, Links: o.Links,
 		Untold: o.Untold, Sync: string(o.Sync), Guarded: guardRules(o.Guarded),

@@ -7,9 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/launcher/internal/namespace"
 	"github.com/alca-mount/alca-mount/launcher/internal/plain"
 	"github.com/alca-mount/alca-mount/mirror"
@@ -133,25 +131,12 @@ func HiddenPath(project, p string) (string, error) {
 // readOnlyEntries lists what the kernel is to protect: directories that are read-only as a whole, and other read-only
 // files; and how many links are read-only, which no mount can protect.
 func readOnlyEntries(m *mirror.Mirror) (entries []namespace.ReadOnly, links int) {
-	whole := ""
-	for p, e := range m.Base.All() {
-		name := string(p)
-		if whole != "" && strings.HasPrefix(name, whole) {
-			continue
-		}
-		dir := e.State.Kind == safety.Directory
-		if m.Policy.Access(name, dir) != dotfiles.ReadOnly {
-			continue
-		}
-		switch e.State.Kind {
-		case safety.Symlink:
+	for _, r := range m.ReadOnly() {
+		if r.Kind == safety.Symlink {
 			links++
-		case safety.Directory:
-			whole = name + "/"
-			entries = append(entries, namespace.ReadOnly{Path: p, Dir: true})
-		default:
-			entries = append(entries, namespace.ReadOnly{Path: p})
+			continue
 		}
+		entries = append(entries, namespace.ReadOnly{Path: r.Path, Dir: r.Kind == safety.Directory})
 	}
 	return entries, links
 }

@@ -20,6 +20,7 @@ type Base struct {
 	dirs      map[safety.RelPath]*baseDir
 	entries   int
 	files     int
+	puts      uint64 // counts what was put
 	ownReadme bool // the README at the mirror's top is ours and not the project's
 	out       blockWriter
 }
@@ -94,6 +95,7 @@ func (b *Base) putAll(dir safety.RelPath, puts []namedEntry) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.puts++
 	d := b.dirs[dir]
 	if d == nil {
 		d = &baseDir{}
@@ -172,6 +174,13 @@ func (b *Base) Len() int {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.entries
+}
+
+// changed tells, by another number, whether anything was put since.
+func (b *Base) changed() uint64 {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.puts
 }
 
 // Files is the number of entries that are files.

@@ -52,6 +52,7 @@ type buildPart struct {
 	entries  []namedEntry // of the job that it is at, sorted by name
 	places   []*place
 	skipped  []Skipped
+	readOnly []ReadOnly
 	built    Built
 	copiedBy [safety.ReadWrite + 1]int64 // bytes, by method
 }
@@ -202,6 +203,7 @@ func (w *dirWork) link(ctx context.Context, p safety.RelPath, name string, acces
 		return err
 	}
 	w.part.built.Links++
+	w.part.protect(w.job.scanJob, p, safety.Symlink, access)
 	w.part.add(p, Entry{
 		State:   State{Kind: safety.Symlink, Target: verdict.Target},
 		Project: w.stamp(info), Mirror: PlacedStamp(made),

@@ -70,6 +70,7 @@ func (w *dirWork) fill(ctx context.Context, p safety.RelPath, name string, from 
 	}
 	w.part.add(p, e)
 	w.count(made, access, copied)
+	w.part.protect(w.job.scanJob, p, safety.File, access)
 	return nil
 }
 

@@ -129,7 +129,12 @@ func (m *Mirror) openMirror(dir string, undo *undone) error {
 	if err := checkEmpty(m.Root); err != nil {
 		return err
 	}
-	if err := safety.WriteMarker(m.Root, m.Session.ID); err != nil {
+	mark := safety.WriteMarker
+	if m.maySettleLater() { // the disk learns of it when that takes long, or of what became of it
+		mark = safety.WriteMarkerSoon
+		m.Session.begin()
+	}
+	if err := mark(m.Root, m.Session.ID); err != nil {
 		return err
 	}
 	ours := len(made) > 0
@@ -234,7 +239,9 @@ func (m *Mirror) build(ctx context.Context, meeting Meeting) error {
 	if b.late, err = m.mayBringOrphans(); err != nil {
 		return err
 	}
-	if err := b.run(ctx); err != nil {
+	ended := m.syncBegun(begunMost)
+	err = b.run(ctx)
+	if err = errors.Join(err, ended()); err != nil {
 		return err
 	}
 	built := time.Now()
@@ -248,6 +255,7 @@ func (m *Mirror) build(ctx context.Context, meeting Meeting) error {
 		return err
 	}
 	sortSkipped(m.Built.Skipped)
+	m.keepReadOnly(b)
 	if err := m.saveBuilt(); err != nil {
 		return err
 	}

@@ -107,7 +107,8 @@ type Mirror struct {
 	Built   Built // of Create; zero after Attach
 	Options Options
 
-	rested time.Time // see Rest
+	rested time.Time     // see Rest
+	built  builtReadOnly // see ReadOnly
 }
 
 // SaveBase writes the base to the session, durably.

@@ -73,6 +73,9 @@ func (w *dirWork) begin() error {
 	}
 	p.pending.Store(1)
 	w.part.places = append(w.part.places, p)
+	if p.up != nil {
+		w.part.protect(scanJob{p.up.path, p.up.access}, p.path, safety.Directory, p.access)
+	}
 	w.job.at, w.src, w.dst, w.ours = p, src, dst, !p.held
 	return nil
 }

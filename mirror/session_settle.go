@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/alca-mount/alca-mount/safety"
 )
@@ -13,14 +14,15 @@ import (
 // An unsettled session is one that the disk need not know of yet. To sync a record after a whole tree was copied makes
 // the disk take the names of all of it, which can last as long as the copying; CMD would wait for that, and so would the
 // end of a short one. So what is noted while it is built, and the record and the base of a finished build, are written for all
-// processes to see, which a kill survives, beside the durable record of a build under way. [Session.Settle] makes them
-// durable: before the first change of anything that outlasts the mirror, or a few moments later.
+// processes to see, which a kill survives, beside the record of a build under way, which is synced when that takes long.
+// [Session.Settle] makes them durable: before the first change of anything that outlasts the mirror, or a few moments later.
 //
 // A power cut before that leaves a session whose mirror was never complete, which loses nothing that was to last: no
 // change of this session had reached the project, and what was written to the mirror in its first moments was on no
 // disk either.
 type unsettled struct {
 	mu     sync.Mutex
+	begun  bool // session.json is written, and not synced yet: see Mirror.syncBegun
 	is     bool
 	record []byte // as it was saved last
 }
@@ -78,11 +80,40 @@ func (m *Mirror) saveUnsettled() error {
 	return m.saveRecord(SessionReady)
 }
 
+// begin makes session.json itself known to all processes and not yet to the disk.
+func (s *Session) begin() {
+	s.unsettled.mu.Lock()
+	defer s.unsettled.mu.Unlock()
+	s.unsettled.begun = true
+}
+
+// begunMost is how long an unsettled mirror may be built before the disk has to know of it: the longer, the more would lie
+// about after a power cut that nothing tells of.
+const begunMost = time.Second
+
+// syncBegun makes durable what says that a mirror is being built, if building an unsettled one takes longer than after.
+// ended has to be called at its end.
+func (m *Mirror) syncBegun(after time.Duration) (ended func() error) {
+	if !m.maySettleLater() {
+		return func() error { return nil }
+	}
+	done := make(chan error, 1)
+	timer := time.AfterFunc(after, func() {
+		done <- errors.Join(safety.SyncMarker(m.Root), syncFile(m.Session.recordPath()), syncFile(m.Session.dir))
+	})
+	return func() error {
+		if timer.Stop() {
+			return nil
+		}
+		return <-done
+	}
+}
+
 // unsettle makes the records from now on known to all processes and not yet to the disk.
 func (s *Session) unsettle() {
 	s.unsettled.mu.Lock()
 	defer s.unsettled.mu.Unlock()
-	s.unsettled.is = true
+	s.unsettled.begun, s.unsettled.is = false, true
 }
 
 func (b *Base) writeSoon(file string) error {
@@ -97,6 +128,9 @@ func (s *Session) write(data []byte) error {
 	s.unsettled.mu.Lock()
 	defer s.unsettled.mu.Unlock()
 	ended := s.State == SessionEnded
+	if s.unsettled.begun && !ended {
+		return s.withReserve(func() error { return safety.WriteFileSoon(s.recordPath(), data, 0o600) })
+	}
 	if !s.unsettled.is {
 		return s.writeDurably(data, ended)
 	}

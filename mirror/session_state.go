@@ -72,9 +72,14 @@ func projectFolder(project string) string {
 	return name[:min(len(name), 40)] + "-" + hex.EncodeToString(sum[:6])
 }
 
+// Begin is New for a session whose mirror [Create] builds at once with Options.Unsettled: the disk learns of it meanwhile.
+func (s *StateDir) Begin(project string, r Record) (*Session, error) { return s.add(project, r, true) }
+
 // New makes a session's folder for a project (real path) and locks it.
 // A name that a running or kept session of the project has is an error that wraps ErrNameTaken.
-func (s *StateDir) New(project string, r Record) (*Session, error) {
+func (s *StateDir) New(project string, r Record) (*Session, error) { return s.add(project, r, false) }
+
+func (s *StateDir) add(project string, r Record, soon bool) (*Session, error) {
 	if !filepath.IsAbs(project) || filepath.Clean(project) != project {
 		return nil, fmt.Errorf("new session: the project %q is not a clean absolute path", project)
 	}
@@ -87,7 +92,7 @@ func (s *StateDir) New(project string, r Record) (*Session, error) {
 		return nil, err
 	}
 	if r.Name == "" {
-		return newSession(sessions, project, r)
+		return newSession(sessions, project, r, soon)
 	}
 	// RACE: two sessions that take the same name at once; the project's lock lets one look and settle at a time.
 	lock, err := waitLock(filepath.Join(filepath.Dir(sessions), lockName), 5*time.Second)
@@ -98,7 +103,7 @@ func (s *StateDir) New(project string, r Record) (*Session, error) {
 	if err := s.nameFree(project, r.Name); err != nil {
 		return nil, err
 	}
-	return newSession(sessions, project, r)
+	return newSession(sessions, project, r, soon)
 }
 
 // make makes the state directory, sees to it that nobody else can look into it, and returns it by its real path.
@@ -167,7 +172,7 @@ func (s *StateDir) nameFree(project, name string) error {
 }
 
 // newSession makes the folder, locks it, and only then writes session.json: who sees a record also sees the lock.
-func newSession(sessions, project string, r Record) (*Session, error) {
+func newSession(sessions, project string, r Record, soon bool) (*Session, error) {
 	r.Format, r.Project, r.Created = SessionFormat, project, time.Now().UTC()
 	r.State = cmp.Or(r.State, SessionBuilding)
 	if now, err := safety.ThisBoot(); err == nil && r.Undoes == "" {
@@ -176,6 +181,9 @@ func newSession(sessions, project string, r Record) (*Session, error) {
 	s := &Session{Record: r}
 	if err := s.makeFolder(sessions); err != nil {
 		return nil, fmt.Errorf("new session: %w", err)
+	}
+	if soon && r.Boot != "" { // else a power cut could not be told later
+		s.begin()
 	}
 	err := s.Lock()
 	if err == nil {

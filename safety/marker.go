@@ -13,7 +13,14 @@ const markerText = "This directory is a mirror made by alca-mount, which removes
 
 // WriteMarker marks root, durably, as the mirror of session. A marker of another session that is there is an error that wraps
 // ErrChanged.
-func WriteMarker(root *Root, session string) error {
+func WriteMarker(root *Root, session string) error { return mark(root, session, syncMarker) }
+
+// WriteMarkerSoon is WriteMarker without waiting for the disk: see [SyncMarker].
+func WriteMarkerSoon(root *Root, session string) error {
+	return mark(root, session, func(*Root, int, int) error { return nil })
+}
+
+func mark(root *Root, session string, sync func(root *Root, dirfd, fd int) error) error {
 	if session == "" || strings.ContainsAny(session, "\n\x00") {
 		return fmt.Errorf("mark %q for session %q: %w", root.path, session, ErrBadPath)
 	}
@@ -27,11 +34,8 @@ func WriteMarker(root *Root, session string) error {
 		if err == nil {
 			err = root.sys.fchmod(OpMarkerWrite, fd, 0o444, name)
 		}
-		if err == nil { // after a power cut a mirror is known by it
-			err = root.sys.fsync(OpMarkerWrite, fd, name)
-		}
 		if err == nil {
-			err = root.sys.fsync(OpMarkerWrite, dirfd, root.path)
+			err = sync(root, dirfd, fd)
 		}
 		if err != nil { // half a marker is no marker
 			root.sys.unlink(OpMarkerWrite, dirfd, name)
@@ -45,6 +49,26 @@ func WriteMarker(root *Root, session string) error {
 		return fmt.Errorf("mark %q: it carries the marker of session %q: %w", root.path, there, ErrChanged)
 	}
 	return nil
+}
+
+// SyncMarker makes the marker durable that WriteMarkerSoon wrote.
+func SyncMarker(root *Root) error {
+	return root.at("mark", MarkerName, func(dirfd int, name string) error {
+		f, _, err := openRegular(root.sys, dirfd, name, name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return syncMarker(root, dirfd, int(f.Fd()))
+	})
+}
+
+// syncMarker syncs the marker and its name: after a power cut a mirror is known by it.
+func syncMarker(root *Root, dirfd, fd int) error {
+	if err := root.sys.fsync(OpMarkerWrite, fd, MarkerName); err != nil {
+		return err
+	}
+	return root.sys.fsync(OpMarkerWrite, dirfd, root.path)
 }
 
 // ReadMarker returns the session whose mirror root is; without a marker the error wraps ErrNoMarker.

@@ -11,7 +11,7 @@ import (
 
 // name is a kind of file that its name gives away.
 type name struct {
-	patterns []string // of path.Match, in lower case, on the last name of a path
+	patterns []pattern // of path.Match, in lower case, on the last name of a path
 	why      string
 	holds    *regexp.Regexp // what the content must hold besides; nil: the name is enough
 }
@@ -36,22 +36,22 @@ func newBook() *book {
 
 func names() []name {
 	return []name{
-		{[]string{".env", ".env.*", "*.env"}, "environment file", nil},
-		{[]string{"id_rsa", "id_dsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk"}, "SSH private key", nil},
-		{[]string{"*.pem", "*.key", "*.p8", "*.ppk", "*.asc"}, "private key", regexp.MustCompile(`PRIVATE KEY|PuTTY-User-Key-File`)},
-		{[]string{"*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.kdb", "*.agekey"}, "key store", nil},
-		{[]string{"*.tfstate", "*.tfstate.*"}, "Terraform state", nil},
-		{[]string{"*.tfvars", "*.tfvars.json"}, "Terraform variables", regexp.MustCompile(`(?i)(password|secret|token|private_key|access_key)\w*"?\s*[:=]\s*"[^"]`)},
-		{[]string{"credentials", "credentials.*", "*credentials.json", "secrets.*", "secret.*"}, "credentials file", regexp.MustCompile(`(?i)(key|secret|token|password|passwd|private)`)},
-		{[]string{"*.json"}, "service account key", regexp.MustCompile(`"private_key"\s*:\s*"-----BEGIN|"type"\s*:\s*"service_account"`)},
-		{[]string{"kubeconfig", "kubeconfig.*", "*.kubeconfig", "config"}, "Kubernetes access", regexp.MustCompile(`(?m)^\s*-?\s*(client-key-data|token|password):\s*\S`)},
-		{[]string{".npmrc"}, "npm token", regexp.MustCompile(`(?m)^[^#;\n]*_(authToken|auth|password)\s*=\s*[^\s$]`)},
-		{[]string{".yarnrc.yml"}, "npm token", regexp.MustCompile(`(?m)^\s*npmAuth(Token|Ident):\s*["']?[^\s"'$]`)},
-		{[]string{".pypirc"}, "PyPI token", regexp.MustCompile(`(?m)^\s*password\s*[:=]\s*\S`)},
-		{[]string{".netrc", "_netrc", ".git-credentials", ".pgpass", ".my.cnf", ".vault-token", ".htpasswd", ".s3cfg", ".boto"}, "stored login", nil},
-		{[]string{".dockercfg", ".dockerconfigjson"}, "registry login", nil},
-		{[]string{"master.key", "credentials.yml.enc.key", "*.ovpn", "wg*.conf"}, "private key", nil},
-		{[]string{"config.json"}, "registry login", regexp.MustCompile(`"auth"\s*:\s*"[^"]`)},
+		{patterns(".env", ".env.*", "*.env"), "environment file", nil},
+		{patterns("id_rsa", "id_dsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk"), "SSH private key", nil},
+		{patterns("*.pem", "*.key", "*.p8", "*.ppk", "*.asc"), "private key", regexp.MustCompile(`PRIVATE KEY|PuTTY-User-Key-File`)},
+		{patterns("*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.kdb", "*.agekey"), "key store", nil},
+		{patterns("*.tfstate", "*.tfstate.*"), "Terraform state", nil},
+		{patterns("*.tfvars", "*.tfvars.json"), "Terraform variables", regexp.MustCompile(`(?i)(password|secret|token|private_key|access_key)\w*"?\s*[:=]\s*"[^"]`)},
+		{patterns("credentials", "credentials.*", "*credentials.json", "secrets.*", "secret.*"), "credentials file", regexp.MustCompile(`(?i)(key|secret|token|password|passwd|private)`)},
+		{patterns("*.json"), "service account key", regexp.MustCompile(`"private_key"\s*:\s*"-----BEGIN|"type"\s*:\s*"service_account"`)},
+		{patterns("kubeconfig", "kubeconfig.*", "*.kubeconfig", "config"), "Kubernetes access", regexp.MustCompile(`(?m)^\s*-?\s*(client-key-data|token|password):\s*\S`)},
+		{patterns(".npmrc"), "npm token", regexp.MustCompile(`(?m)^[^#;\n]*_(authToken|auth|password)\s*=\s*[^\s$]`)},
+		{patterns(".yarnrc.yml"), "npm token", regexp.MustCompile(`(?m)^\s*npmAuth(Token|Ident):\s*["']?[^\s"'$]`)},
+		{patterns(".pypirc"), "PyPI token", regexp.MustCompile(`(?m)^\s*password\s*[:=]\s*\S`)},
+		{patterns(".netrc", "_netrc", ".git-credentials", ".pgpass", ".my.cnf", ".vault-token", ".htpasswd", ".s3cfg", ".boto"), "stored login", nil},
+		{patterns(".dockercfg", ".dockerconfigjson"), "registry login", nil},
+		{patterns("master.key", "credentials.yml.enc.key", "*.ovpn", "wg*.conf"), "private key", nil},
+		{patterns("config.json"), "registry login", regexp.MustCompile(`"auth"\s*:\s*"[^"]`)},
 	}
 }
 
@@ -73,35 +73,53 @@ func (b *book) byName(file string, content func() []byte) string {
 	return ""
 }
 
-func matches(patterns []string, base string) bool {
+func matches(patterns []pattern, base string) bool {
 	for _, p := range patterns {
-		if fits(p, base) {
+		if p.fits(base) {
 			return true
 		}
 	}
 	return false
 }
 
-// fits is path.Match of a name with patterns of nothing but letters and stars. Most names don't fit by their first or
-// last letters.
-func fits(pattern, name string) bool {
-	before, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return name == pattern
+// named reports whether byName has anything to say of files with a file's name.
+func (b *book) named(file string) bool {
+	base := strings.ToLower(path.Base(file))
+	for _, n := range b.names {
+		if matches(n.patterns, base) {
+			return true
+		}
 	}
-	if !strings.HasPrefix(name, before) {
+	return false
+}
+
+// pattern is one of path.Match with nothing but letters and stars: what is before, between and behind the stars.
+type pattern []string
+
+func patterns(texts ...string) []pattern {
+	var all []pattern
+	for _, text := range texts {
+		all = append(all, strings.Split(text, "*"))
+	}
+	return all
+}
+
+// fits reports whether a name does. Most don't by their first or last letters.
+func (p pattern) fits(name string) bool {
+	last := len(p) - 1
+	if last == 0 {
+		return name == p[0]
+	}
+	if !strings.HasSuffix(name, p[last]) || !strings.HasPrefix(name, p[0]) {
 		return false
 	}
-	name = name[len(before):]
-	for {
-		piece, more, star := strings.Cut(rest, "*")
-		if !star {
-			return strings.HasSuffix(name, rest)
-		}
+	name = name[len(p[0]):]
+	for _, piece := range p[1:last] {
 		i := strings.Index(name, piece)
 		if i < 0 {
 			return false
 		}
-		name, rest = name[i+len(piece):], more
+		name = name[i+len(piece):]
 	}
+	return strings.HasSuffix(name, p[last]) // which no piece before has taken
 }

@@ -58,8 +58,12 @@ func Scan(ctx context.Context, root *safety.Root, visible func(path string, isDi
 // Names looks for likely secrets among the files of root by their names, and reads only what a name makes suspect.
 // Findings are sorted by path.
 func Names(ctx context.Context, root *safety.Root, files iter.Seq[safety.RelPath]) ([]Finding, error) {
-	s := &scan{ctx: ctx, why: newBook().byName, began: time.Now()}
+	b := newBook()
+	s := &scan{ctx: ctx, why: b.byName, began: time.Now()}
 	for p := range files {
+		if !b.named(string(p)) {
+			continue
+		}
 		err := ctx.Err()
 		if err == nil {
 			err = s.judge(p, func() (*os.File, safety.Info, error) { return root.Open(p) })

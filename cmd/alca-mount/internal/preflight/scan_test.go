@@ -142,15 +142,16 @@ func TestNamesAloneFindWhatNamesTell(t *testing.T) {
 // path.Match is who says what a pattern means.
 func TestFitsIsMatch(t *testing.T) {
 	bases := []string{"", "x", ".env", ".env.local", "a.env", "env", "id_rsa", "my.tfstate.backup", ".tfstate.", "tfstate.", "a.tfvars.json",
-		"credentials", "credentials.x", "aws-credentials.json", "secrets.yml", "secret.", "wg0.conf", "wg.conf", "wgconf", "config.json", "x.config.json"}
-	for _, n := range names() {
-		for _, p := range n.patterns {
+		"credentials", "credentials.x", "aws-credentials.json", "secrets.yml", "secret.", "wg0.conf", "wg.conf", "wgconf", "config.json", "x.config.json", "ab", "aba", "abba", "axa"}
+	for _, n := range append(names(), name{patterns: patterns("ab*ba", "a*a", "a*b*b*", "*")}) {
+		for _, parts := range n.patterns {
+			p := strings.Join(parts, "*")
 			for _, base := range append(bases, p, strings.ReplaceAll(p, "*", "a*b"), p+"x", "x"+p) {
 				want, err := path.Match(p, base)
 				if err != nil || strings.ContainsAny(p, "?[\\") {
 					t.Fatalf("pattern %q: %v", p, err)
 				}
-				if got := fits(p, base); got != want {
+				if got := parts.fits(base); got != want {
 					t.Errorf("%q fits %q: %v", base, p, got)
 				}
 			}
