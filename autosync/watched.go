@@ -66,7 +66,7 @@ func (w *Watched) meeting(ctx context.Context, side mirror.Side) mirror.Meeting 
 	}
 	watcher := w.watchers[side]
 	return mirror.Meeting{
-		Entering: func(p safety.RelPath) { _ = watcher.Add(p) }, // only a closed watcher is an error
+		Entering: func(p safety.RelPath, d *safety.Dir) { _ = watcher.AddOpen(p, d) }, // only a closed watcher is an error
 		Passing:  func(p safety.RelPath) { _ = watcher.AddTree(ctx, p) },
 	}
 }

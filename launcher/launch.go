@@ -316,11 +316,13 @@ func (l *launch) startAndRun(ctx context.Context) (exit plain.Exit, err error) {
 }
 
 // files are what both sides agree on that is one, in whatever order.
-func (l *launch) files() iter.Seq[safety.RelPath] {
-	return func(yield func(safety.RelPath) bool) {
-		for p, e := range l.mirror.Base.Unsorted() {
-			if e.State.Kind == safety.File && !yield(p) {
-				return
+func (l *launch) files() iter.Seq2[safety.RelPath, string] {
+	return func(yield func(safety.RelPath, string) bool) {
+		for _, dir := range l.mirror.Base.Directories() {
+			for name, e := range l.mirror.Base.In(dir) {
+				if e.State.Kind == safety.File && !yield(dir, name) {
+					return
+				}
 			}
 		}
 	}

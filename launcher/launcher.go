@@ -93,10 +93,11 @@ type Options struct {
 	Stdin, Stdout, Stderr *os.File         // nil: the process's own
 	Signals               <-chan os.Signal // what to pass on to CMD; nil: none
 
-	Progress     func(mirror.Progress)
-	Pulling      func(image string, done, total int64) // a missing image is fetched; bytes, total grows meanwhile
-	Whole        func(files iter.Seq[safety.RelPath])  // the mirror is complete, and these are the files in it; not to be waited in
-	BeforeLaunch func(mirrorDir string) error          // the mirror is complete; what it writes there syncs
+	Progress func(mirror.Progress)
+	Pulling  func(image string, done, total int64) // a missing image is fetched; bytes, total grows meanwhile
+	// Whole is called when the mirror is complete, with the directory and the name of each file in it. It is not to be waited in.
+	Whole        func(files iter.Seq2[safety.RelPath, string])
+	BeforeLaunch func(mirrorDir string) error // the mirror is complete; what it writes there syncs
 	AfterBuild   func(Start)
 	AfterSync    func(autosync.Changes)
 	// Review asks the user, under SyncReview, what comes home when CMD has ended; nil: nothing does, and the session is kept.

@@ -21,7 +21,7 @@ type Base struct {
 	entries   int
 	files     int
 	puts      uint64 // counts what was put
-	ownReadme bool // the README at the mirror's top is ours and not the project's
+	ownReadme bool   // the README at the mirror's top is ours and not the project's
 	out       blockWriter
 }
 
@@ -194,7 +194,7 @@ func (b *Base) Files() int {
 // Put may be called meanwhile; paths added meanwhile may be yielded or not.
 func (b *Base) All() iter.Seq2[safety.RelPath, Entry] {
 	return func(yield func(safety.RelPath, Entry) bool) {
-		below := subdirectories(b.directories())
+		below := subdirectories(b.Directories())
 		w := sortedWalk[Entry]{
 			below: func(dir safety.RelPath) []string { return below[dir] },
 			in:    b.In,
@@ -209,7 +209,7 @@ func (b *Base) In(dir safety.RelPath) iter.Seq2[string, Entry] { return entriesI
 // Unsorted is All in whatever order, which costs a third.
 func (b *Base) Unsorted() iter.Seq2[safety.RelPath, Entry] {
 	return func(yield func(safety.RelPath, Entry) bool) {
-		for _, dir := range b.directories() {
+		for _, dir := range b.Directories() {
 			for name, e := range b.In(dir) {
 				if !yield(dir.Join(name), e) {
 					return
@@ -219,7 +219,8 @@ func (b *Base) Unsorted() iter.Seq2[safety.RelPath, Entry] {
 	}
 }
 
-func (b *Base) directories() []safety.RelPath {
+// Directories are those in which there is something, in whatever order.
+func (b *Base) Directories() []safety.RelPath {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return slices.Collect(maps.Keys(b.dirs))

@@ -110,7 +110,7 @@ func (g *glancer) entry(d *safety.Dir, job scanJob, name string) {
 // Below lists the base's entries below the directory p, unsorted.
 func (b *Base) Below(p safety.RelPath) []safety.RelPath {
 	var out []safety.RelPath
-	for _, dir := range b.directories() {
+	for _, dir := range b.Directories() {
 		if !dir.In(p) {
 			continue
 		}

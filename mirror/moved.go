@@ -14,7 +14,7 @@ func HasMoved(then Stamp, now Found) bool { return then == Stamp{} || StampOf(no
 // scanned: what counts is what it says now.
 func Moved(b *Base, project, mirrored *Tree) []safety.RelPath {
 	var out []safety.RelPath
-	for _, dir := range b.directories() {
+	for _, dir := range b.Directories() {
 		out = appendMoved(out, dir, b.in(dir), project.dirs[dir], mirrored.dirs[dir])
 	}
 	for _, t := range [...]*Tree{project, mirrored} {

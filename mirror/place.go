@@ -52,11 +52,11 @@ func (w *dirWork) begin() error {
 	if len(p.path) > safety.MaxDirPath {
 		return w.part.leaveOut(p.path, safety.ErrTooDeep)
 	}
-	w.view.enter(p.path)
 	src, err := w.source(p)
 	if err != nil {
 		return w.part.leaveOut(p.path, err)
 	}
+	w.view.enter(p.path, src)
 	if p.source, w.job.names, err = describeDir(src); err != nil {
 		src.Close()
 		return w.part.leaveOut(p.path, err)
@@ -225,14 +225,14 @@ func (b *builder) finishPlace(p *place) error {
 		if p.has = has; has != mode {
 			p.has, err = setMode(dst, mode)
 		}
+		if err == nil && b.view.meeting.Made != nil {
+			b.view.meeting.Made(p.path, dst)
+		}
 		return err
 	})
 	p.finished = true
 	if err != nil {
 		return fmt.Errorf("finish %s: %w", p.path, err)
-	}
-	if b.view.meeting.Made != nil {
-		b.view.meeting.Made(p.path)
 	}
 	return nil
 }

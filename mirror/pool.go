@@ -81,5 +81,5 @@ func workersOr(n int) int {
 	if n > 0 {
 		return n
 	}
-	return runtime.GOMAXPROCS(0)
+	return min(runtime.NumCPU(), runtime.GOMAXPROCS(0))
 }

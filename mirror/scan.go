@@ -52,12 +52,13 @@ func (m *Mirror) ScanBoth(ctx context.Context, met [2]Meeting) (trees [2]*Tree, 
 	return trees, errors.Join(errs[:]...)
 }
 
-// Meeting is told of the directories that a scan or a build meets: Entering of each that is looked into, before it is opened, those
+// Meeting is told of the directories that a scan or a build meets: Entering of each that is looked into, before it is listed, those
 // above before those below; Passing of each entry that may be a directory and is not looked into; Made, by a build, of each
 // directory that it has made in the mirror, when all in it is made, those below before those above. They may be called
 // concurrently. Nil: nobody is told.
 type Meeting struct {
-	Entering, Passing, Made func(safety.RelPath)
+	Entering, Made func(p safety.RelPath, open *safety.Dir)
+	Passing        func(safety.RelPath)
 }
 
 func (m *Mirror) scan(ctx context.Context, side Side, meeting Meeting, workers int) (*Tree, error) {
@@ -156,12 +157,12 @@ func (s *scanPart) note(p safety.RelPath, err error) {
 
 // list lists one directory and pushes those below.
 func (s *scanPart) list(v view, job scanJob, push func(scanJob)) error {
-	v.enter(job.path)
 	d, err := v.root.OpenDir(job.path)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
+	v.enter(job.path, d)
 	names, err := d.ReadDir()
 	if err != nil {
 		return err
@@ -189,10 +190,10 @@ func (s *scanPart) list(v view, job scanJob, push func(scanJob)) error {
 	return nil
 }
 
-// enter tells that the directory p is about to be looked into.
-func (v view) enter(p safety.RelPath) {
+// enter tells that the directory p, open as d, is about to be looked into.
+func (v view) enter(p safety.RelPath, d *safety.Dir) {
 	if v.meeting.Entering != nil {
-		v.meeting.Entering(p)
+		v.meeting.Entering(p, d)
 	}
 }
 

@@ -15,6 +15,9 @@ func (d *Dir) use(do func(fd int) error) error {
 	return do(d.fd)
 }
 
+// Control calls do with the descriptor, which is the directory's for as long as do runs and not to be closed by it.
+func (d *Dir) Control(do func(fd int) error) error { return d.use(do) }
+
 // in is use for an operation on the entry called name.
 func (d *Dir) in(what, name string, do func(fd int) error) error {
 	if !validName(name) {

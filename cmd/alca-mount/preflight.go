@@ -42,12 +42,12 @@ func (a *app) askAboutSecrets(ctx context.Context, where place, policy *dotfiles
 
 // secretsLater returns what looks for likely secrets among the files of a mirror, by name and beside what else goes on, and
 // what tells of them: for a first launch without a terminal, where nothing can be asked.
-func (a *app) secretsLater(ctx context.Context, project string, state *mirror.StateDir) (look func(iter.Seq[safety.RelPath]), tell func()) {
+func (a *app) secretsLater(ctx context.Context, project string, state *mirror.StateDir) (look func(iter.Seq2[safety.RelPath, string]), tell func()) {
 	if a.askable() || a.seen(state, project).Preflight || hasRules(project) {
 		return nil, func() {}
 	}
 	var done chan []preflight.Finding // nil: there was no mirror to look at
-	look = func(files iter.Seq[safety.RelPath]) {
+	look = func(files iter.Seq2[safety.RelPath, string]) {
 		done = make(chan []preflight.Finding, 1)
 		go func() {
 			found, _ := secretNames(ctx, project, files)
@@ -68,7 +68,7 @@ func (a *app) secretsLater(ctx context.Context, project string, state *mirror.St
 	}
 }
 
-func secretNames(ctx context.Context, project string, files iter.Seq[safety.RelPath]) ([]preflight.Finding, error) {
+func secretNames(ctx context.Context, project string, files iter.Seq2[safety.RelPath, string]) ([]preflight.Finding, error) {
 	root, err := safety.OpenRoot(project)
 	if err != nil {
 		return nil, err

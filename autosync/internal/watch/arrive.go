@@ -21,7 +21,7 @@ func (w *Watcher) walk(ctx context.Context, p safety.RelPath, tell func([]Hint))
 	for todo := []safety.RelPath{p}; len(todo) > 0 && ctx.Err() == nil; {
 		p := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if !w.enter(p) {
+		if !w.enter(p, nil) {
 			continue
 		}
 		list := w.list(p)
@@ -32,13 +32,13 @@ func (w *Watcher) walk(ctx context.Context, p safety.RelPath, tell func([]Hint))
 	}
 }
 
-// enter sets the watch of p and reports whether there is a watched directory. One that no scan looks into has none either.
-func (w *Watcher) enter(p safety.RelPath) bool {
+// enter sets the watch of p, which may be open as d, and reports whether there is a watched directory. One that no scan looks into has none either.
+func (w *Watcher) enter(p safety.RelPath, d *safety.Dir) bool {
 	if p != safety.Top && (!w.want(p) || len(p) > safety.MaxDirPath) {
 		w.Forget(p)
 		return false
 	}
-	err := w.backend.watch(p)
+	err := w.backend.watch(p, d)
 	if err == nil || errors.Is(err, errNoDir) || errors.Is(err, errUnreadable) || errors.Is(err, ErrClosed) {
 		// Nobody may list an unreadable directory either. Once it may be read, an event of it says so.
 		w.health.settle(p)

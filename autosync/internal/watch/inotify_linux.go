@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -87,16 +88,15 @@ func (in *inotify) control(call func(fd int) (int, error)) (wd int32, err error)
 	return wd, errors.Join(failed, err)
 }
 
-func (in *inotify) watch(p safety.RelPath) error {
+func (in *inotify) watch(p safety.RelPath, d *safety.Dir) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if err := in.instance(); err != nil {
 		return err
 	}
-	place, err := in.places.open(p)
-	if err == nil {
-		defer place.close()
-		err = in.watchAt(p, place)
+	done, err := in.watchHeld(p, d)
+	if !done {
+		err = in.watchPath(p)
 	}
 	if errors.Is(err, errNoDir) && p != safety.Top {
 		// RACE: it may just have been renamed. The event of its new name, or the listing of a directory above it,
@@ -106,13 +106,37 @@ func (in *inotify) watch(p safety.RelPath) error {
 	return err
 }
 
+// watchHeld watches p by the descriptor that d has of it: half the calls. It reports false where that can't be.
+func (in *inotify) watchHeld(p safety.RelPath, d *safety.Dir) (done bool, err error) {
+	if d == nil || p == safety.Top {
+		return false, nil
+	}
+	err = d.Control(func(fd int) error {
+		held, err := heldPlace(p, fd)
+		if err == nil {
+			done, err = true, in.watchAt(p, held)
+		}
+		return err
+	})
+	return done, err
+}
+
+func (in *inotify) watchPath(p safety.RelPath) error {
+	place, err := in.places.open(p)
+	if err != nil {
+		return err
+	}
+	defer place.close()
+	return in.watchAt(p, place)
+}
+
 // watchAt watches the directory that place holds open. The kernel takes it from the descriptor, not from a path that
 // could lead elsewhere by now.
 func (in *inotify) watchAt(p safety.RelPath, place place) error {
 	if up := in.dirs.at(p.Dir()); p != safety.Top && up != nil && up.wd != 0 && up.id != place.above {
 		return errNoDir // the directory above is another than the one known there; its own event comes
 	}
-	name := fmt.Sprintf("/proc/self/fd/%d", place.fd)
+	name := "/proc/self/fd/" + strconv.Itoa(place.fd)
 	wd, err := in.control(func(fd int) (int, error) { return unix.InotifyAddWatch(fd, name, maskOf(p)) })
 	switch {
 	case errors.Is(err, unix.EACCES):

@@ -33,7 +33,7 @@ func newNotify(w *Watcher) (backend, error) {
 	return n, nil
 }
 
-func (n *notifier) watch(p safety.RelPath) error {
+func (n *notifier) watch(p safety.RelPath, _ *safety.Dir) error {
 	if n.w.ctx.Err() != nil {
 		return ErrClosed
 	}

@@ -34,11 +34,22 @@ func openPath(dirfd int, name string) (fd int, err error) {
 	return fd, err
 }
 
-// place is an open directory and the one that holds it.
+// place is an open directory, and where it is looked for.
 type place struct {
-	parent, fd int
-	name       string
-	above, id  inodeID
+	fd        int
+	parent    int    // open; -1: none
+	name      string // of the directory, seen from parent
+	above, id inodeID
+}
+
+// heldPlace is the directory p, not the top, that somebody has open: what is above it is found through itself. That takes
+// the right to search it.
+func heldPlace(p safety.RelPath, fd int) (pc place, err error) {
+	pc = place{fd: fd, parent: fd, name: "../" + p.Base()}
+	if pc.above, err = idOf(fd, ".."); err == nil {
+		pc.id, err = idOf(fd, "")
+	}
+	return pc, err
 }
 
 // open opens the directory p. The error is errNoDir, errUnreadable or trouble.

@@ -72,9 +72,9 @@ type Watcher struct {
 
 // backend is a way to learn of changes. It hands what it learns to the Watcher's tell, arrive, lost and checkRoot.
 type backend interface {
-	// watch sets the watch of the directory p where there is none. It returns errNoDir or errUnreadable where p is
+	// watch sets the watch of the directory p where there is none; d, if not nil, is p as the caller has it open. It returns errNoDir or errUnreadable where p is
 	// nothing to watch; any other error leaves a directory unwatched that should be.
-	watch(p safety.RelPath) error
+	watch(p safety.RelPath, d *safety.Dir) error
 	// forget takes the watches of p and of all below it away.
 	forget(p safety.RelPath)
 	// rewatched is called with a walk that watches everything anew; watches that it did not meet are taken away.
@@ -142,11 +142,15 @@ func (w *Watcher) HealthChanges() <-chan Health { return w.health.changes }
 // hinted at: watch first, then list. Directories that can't be watched for a limit are reported by Health and tried
 // again by Scanned. The directory above p is added before p. A p that is gone, or none, is no error: the only one wraps
 // ErrClosed.
-func (w *Watcher) Add(p safety.RelPath) error {
+func (w *Watcher) Add(p safety.RelPath) error { return w.AddOpen(p, nil) }
+
+// AddOpen is Add for who has the directory open, as d: that takes half the time. By d it is told too whether p is another
+// directory by now.
+func (w *Watcher) AddOpen(p safety.RelPath, d *safety.Dir) error {
 	if w.ctx.Err() != nil {
 		return fmt.Errorf("watch %q: %w", p, ErrClosed)
 	}
-	w.enter(p)
+	w.enter(p, d)
 	return nil
 }
 

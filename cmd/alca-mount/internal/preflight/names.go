@@ -82,15 +82,32 @@ func matches(patterns []pattern, base string) bool {
 	return false
 }
 
-// named reports whether byName has anything to say of files with a file's name.
-func (b *book) named(file string) bool {
-	base := strings.ToLower(path.Base(file))
-	for _, n := range b.names {
-		if matches(n.patterns, base) {
-			return true
+// quick tells names that no pattern fits, as most are, from the others.
+type quick struct {
+	exact, ends map[string]bool // whole names, and what follows the last dot in "*.x"
+	rest        []pattern
+}
+
+func newQuick(names []name) quick {
+	q := quick{exact: map[string]bool{}, ends: map[string]bool{}}
+	for _, n := range names {
+		for _, p := range n.patterns {
+			switch {
+			case len(p) == 1:
+				q.exact[p[0]] = true
+			case len(p) == 2 && p[0] == "" && strings.LastIndex(p[1], ".") == 0:
+				q.ends[p[1]] = true
+			default:
+				q.rest = append(q.rest, p)
+			}
 		}
 	}
-	return false
+	return q
+}
+
+func (q quick) fits(name string) bool {
+	base := strings.ToLower(name)
+	return q.exact[base] || q.ends[path.Ext(base)] || matches(q.rest, base)
 }
 
 // pattern is one of path.Match with nothing but letters and stars: what is before, between and behind the stars.

@@ -57,14 +57,15 @@ func Scan(ctx context.Context, root *safety.Root, visible func(path string, isDi
 
 // Names looks for likely secrets among the files of root by their names, and reads only what a name makes suspect.
 // Findings are sorted by path.
-func Names(ctx context.Context, root *safety.Root, files iter.Seq[safety.RelPath]) ([]Finding, error) {
+func Names(ctx context.Context, root *safety.Root, files iter.Seq2[safety.RelPath, string]) ([]Finding, error) {
 	b := newBook()
+	q := newQuick(b.names)
 	s := &scan{ctx: ctx, why: b.byName, began: time.Now()}
-	for p := range files {
-		if !b.named(string(p)) {
+	for dir, name := range files {
+		if !q.fits(name) {
 			continue
 		}
-		err := ctx.Err()
+		p, err := dir.Join(name), ctx.Err()
 		if err == nil {
 			err = s.judge(p, func() (*os.File, safety.Info, error) { return root.Open(p) })
 		}

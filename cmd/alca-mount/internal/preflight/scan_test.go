@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -126,15 +125,21 @@ func TestOnlyWhatIsVisibleIsListed(t *testing.T) {
 }
 
 func TestNamesAloneFindWhatNamesTell(t *testing.T) {
-	dir := tree(t, map[string]string{".env": "A=1", "d/k.pem": "{key}", "c.pem": "{cert}", "a.js": "'{github}'", "other/.env": "A=1"})
+	dir := tree(t, map[string]string{".env": "A=1", "d/K.PEM": "{key}", "c.pem": "{cert}", "a.js": "'{github}'", "other/.env": "A=1"})
 	root, err := safety.OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	files := []safety.RelPath{".env", "a.js", "c.pem", "d/k.pem", "gone.pem"}
-	found, err := Names(t.Context(), root, slices.Values(files))
-	if err != nil || len(found) != 2 || found[0].Path != ".env" || found[1].Path != "d/k.pem" || found[0].Why == "" || found[1].Why == "" {
+	files := func(yield func(safety.RelPath, string) bool) {
+		for _, p := range []safety.RelPath{".env", "a.js", "c.pem", "d/K.PEM", "gone.pem"} {
+			if !yield(p.Dir(), p.Base()) {
+				return
+			}
+		}
+	}
+	found, err := Names(t.Context(), root, files)
+	if err != nil || len(found) != 2 || found[0].Path != ".env" || found[1].Path != "d/K.PEM" || found[0].Why == "" || found[1].Why == "" {
 		t.Errorf("%v, listed %q", err, found)
 	}
 }
@@ -143,9 +148,13 @@ func TestNamesAloneFindWhatNamesTell(t *testing.T) {
 func TestFitsIsMatch(t *testing.T) {
 	bases := []string{"", "x", ".env", ".env.local", "a.env", "env", "id_rsa", "my.tfstate.backup", ".tfstate.", "tfstate.", "a.tfvars.json",
 		"credentials", "credentials.x", "aws-credentials.json", "secrets.yml", "secret.", "wg0.conf", "wg.conf", "wgconf", "config.json", "x.config.json", "ab", "aba", "abba", "axa"}
+	all := newQuick(names())
 	for _, n := range append(names(), name{patterns: patterns("ab*ba", "a*a", "a*b*b*", "*")}) {
 		for _, parts := range n.patterns {
 			p := strings.Join(parts, "*")
+			if base := strings.ReplaceAll(p, "*", "a.b"); n.why != "" && !all.fits(base) {
+				t.Errorf("%q fits %q, and not when all are asked", base, p)
+			}
 			for _, base := range append(bases, p, strings.ReplaceAll(p, "*", "a*b"), p+"x", "x"+p) {
 				want, err := path.Match(p, base)
 				if err != nil || strings.ContainsAny(p, "?[\\") {
