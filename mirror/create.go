@@ -259,7 +259,9 @@ func (m *Mirror) build(ctx context.Context, meeting Meeting) error {
 	if err := m.saveBuilt(); err != nil {
 		return err
 	}
-	m.rested = built.Add(2 * tick())
+	if !stampsLooks(m.Root, m.Session.Dir()) {
+		m.rested = built.Add(2 * tick())
+	}
 	if m.Options.Unsettled {
 		return nil
 	}

@@ -8,7 +8,8 @@ import (
 
 // A stamp that is younger than two ticks of its file system's clock proves nothing: a change within the same tick
 // leaves it as it is. A project entry that young gets an unproven stamp in the base, so that it is looked at again; a
-// mirror's entries are all young when it is built, so Create returns no sooner than two ticks after the last of them.
+// mirror's entries are all young when it is built, so Create returns no sooner than two ticks after the last of them, unless the
+// clock moves for whoever has looked.
 const (
 	fineTick   = 10 * time.Millisecond // the longest tick of a Linux kernel (HZ=100) and of Windows' NTFS
 	coarseTick = 2 * time.Second       // FAT; ext3, HFS+ and old NFS have one second
