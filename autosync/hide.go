@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/mirror"
 	"github.com/alca-mount/alca-mount/safety"
 )
@@ -41,7 +40,7 @@ func CatchUp(ctx context.Context, m *mirror.Mirror, opts Options, w *Watched) (c
 		return Changes{}, nil, err
 	}
 	var gone []safety.RelPath
-	if e.hidesMore() {
+	if m.HoldsUnseen() {
 		if err = e.hideAll(ctx); err == nil {
 			err = e.stillShown()
 		}
@@ -55,27 +54,6 @@ func CatchUp(ctx context.Context, m *mirror.Mirror, opts Options, w *Watched) (c
 	err = errors.Join(err, e.close())
 	e.changes.ToMirror = append(e.changes.ToMirror, gone...)
 	return e.result(), kept, err
-}
-
-// hidesMore reports whether the rules of now hide anything that both sides last agreed on.
-func (e *engine) hidesMore() bool {
-	below := map[safety.RelPath]dotfiles.Access{safety.Top: dotfiles.Writable}
-	for p, entry := range e.m.Base.Unsorted() {
-		dir, isDir := p.Dir(), entry.State.Kind == safety.Directory
-		access, known := below[dir]
-		if !known {
-			access = e.m.Policy.Access(string(dir), true)
-			below[dir] = access
-		}
-		access = e.m.Policy.AccessBelow(string(dir), access, p.Base(), isDir)
-		if !access.Mirrored() {
-			return true
-		}
-		if isDir {
-			below[p] = access
-		}
-	}
-	return false
 }
 
 func (e *engine) hideAll(ctx context.Context) error {

@@ -150,7 +150,7 @@ func (w *dirWork) entry(ctx context.Context, n safety.Dirent) error {
 	if access == dotfiles.Hidden {
 		w.part.built.Hidden++
 	}
-	if !w.view.counts(w.job.scanJob, n.Name, n.Kind) {
+	if !w.view.counts(w.job.scanJob, n, access) {
 		w.noteNested(p, access)
 		if n.Kind == safety.Directory {
 			w.view.pass(p)

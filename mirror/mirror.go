@@ -107,8 +107,8 @@ type Mirror struct {
 	Built   Built // of Create; zero after Attach
 	Options Options
 
-	rested time.Time     // see Rest
-	built  builtReadOnly // see ReadOnly
+	rested time.Time // see Rest
+	judged judgement // see ReadOnly
 }
 
 // SaveBase writes the base to the session, durably.

@@ -217,7 +217,8 @@ func (v view) ours(dir safety.RelPath, name string) bool {
 
 // look describes one entry; the zero Found is one that does not count.
 func (v view) look(d *safety.Dir, job scanJob, n safety.Dirent) (Found, error) {
-	if n.Kind != safety.Absent && !v.counts(job, n.Name, n.Kind) { // no lstat for what is left out
+	access := v.access(job, n.Name, n.Kind)
+	if n.Kind != safety.Absent && !v.counts(job, n, access) { // no lstat for what is left out
 		return Found{}, nil
 	}
 	info, err := d.Lstat(n.Name)
@@ -225,10 +226,13 @@ func (v view) look(d *safety.Dir, job scanJob, n safety.Dirent) (Found, error) {
 		return Found{}, err
 	}
 	// RACE: a name may be another kind of entry by now than readdir said; the access is of what lstat saw.
-	if info.Kind != n.Kind && !v.counts(job, n.Name, info.Kind) {
-		return Found{}, nil
+	if info.Kind != n.Kind {
+		n.Kind = info.Kind
+		if access = v.access(job, n.Name, n.Kind); !v.counts(job, n, access) {
+			return Found{}, nil
+		}
 	}
-	found := Found{Info: info, Access: v.access(job, n.Name, info.Kind)}
+	found := Found{Info: info, Access: access}
 	if info.Kind != safety.Symlink {
 		return found, nil
 	}
@@ -247,9 +251,9 @@ func (v view) access(job scanJob, name string, kind safety.Kind) dotfiles.Access
 	return access
 }
 
-func (v view) counts(job scanJob, name string, kind safety.Kind) bool {
-	return v.shows(v.access(job, name, kind)) &&
-		(v.only == nil || v.only(job.path.Join(name), kind == safety.Directory))
+// counts reports whether an entry, whose access is known, is one of the side's.
+func (v view) counts(job scanJob, n safety.Dirent, access dotfiles.Access) bool {
+	return v.shows(access) && (v.only == nil || v.only(job.path.Join(n.Name), n.Kind == safety.Directory))
 }
 
 // shows reports whether entries of an access are listed on the side.
