@@ -62,38 +62,77 @@ func TestLinksAreNotOpened(t *testing.T) {
 	unix.Close(fd)
 }
 
+// eachOpening calls test for both ways in which a directory to be watched is open: open opens it, and returns what watches it.
+func eachOpening(t *testing.T, test func(t *testing.T, open func(*rig, *inotify, safety.RelPath) func() error)) {
+	t.Run("path", func(t *testing.T) {
+		test(t, func(_ *rig, in *inotify, p safety.RelPath) func() error {
+			place, err := in.places.open(p)
+			must(t, err)
+			t.Cleanup(place.close)
+			return func() error { return in.watchAt(p, place) }
+		})
+	})
+	t.Run("held", func(t *testing.T) {
+		test(t, func(r *rig, in *inotify, p safety.RelPath) func() error {
+			d, err := r.root.OpenDir(p)
+			must(t, err)
+			t.Cleanup(func() { d.Close() })
+			return func() error {
+				done, err := in.watchHeld(p, d)
+				if !done {
+					t.Error("not by what is open")
+				}
+				return err
+			}
+		})
+	})
+}
+
+func TestOpenDirectoryIsWatched(t *testing.T) {
+	eachOpening(t, func(t *testing.T, open func(*rig, *inotify, safety.RelPath) func() error) {
+		r := watchTree(t, Inotify, func(dir string) { os.MkdirAll(filepath.Join(dir, "d"), 0o755) })
+		in := r.w.backend.(*inotify)
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		must(t, os.Mkdir(r.path("d/sub"), 0o755))
+		must(t, open(r, in, "d/sub")())
+		if watchedInodes(t)[inode(t, r.path("d/sub"))] == 0 {
+			t.Error("not watched")
+		}
+	})
+}
+
 func TestDirectoryRenamedBeforeItsWatchIsNotWatched(t *testing.T) {
-	r := watchTree(t, Inotify, nil)
-	in := r.w.backend.(*inotify)
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	must(t, os.Mkdir(r.path("d"), 0o755))
-	place, err := in.places.open("d")
-	must(t, err)
-	defer place.close()
-	must(t, os.Rename(r.path("d"), r.path("hidden")))
-	if err := in.watchAt("d", place); err != errNoDir {
-		t.Errorf("got %v", err)
-	}
-	if watchedInodes(t)[inode(t, r.path("hidden"))] != 0 {
-		t.Error("watched")
-	}
+	eachOpening(t, func(t *testing.T, open func(*rig, *inotify, safety.RelPath) func() error) {
+		r := watchTree(t, Inotify, nil)
+		in := r.w.backend.(*inotify)
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		must(t, os.Mkdir(r.path("d"), 0o755))
+		watch := open(r, in, "d")
+		must(t, os.Rename(r.path("d"), r.path("hidden")))
+		if err := watch(); err != errNoDir {
+			t.Errorf("got %v", err)
+		}
+		if watchedInodes(t)[inode(t, r.path("hidden"))] != 0 {
+			t.Error("watched")
+		}
+	})
 }
 
 // TestDirectoryBelowAnotherParentIsNotWatched: what is at d/sub is not below the d that is watched.
 func TestDirectoryBelowAnotherParentIsNotWatched(t *testing.T) {
-	r := watchTree(t, Inotify, func(dir string) { os.MkdirAll(filepath.Join(dir, "d"), 0o755) })
-	in := r.w.backend.(*inotify)
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	must(t, os.Rename(r.path("d"), r.path("hidden")))
-	must(t, os.MkdirAll(r.path("d/sub"), 0o755))
-	place, err := in.places.open("d/sub")
-	must(t, err)
-	defer place.close()
-	if err := in.watchAt("d/sub", place); err != errNoDir {
-		t.Errorf("got %v", err)
-	}
+	eachOpening(t, func(t *testing.T, open func(*rig, *inotify, safety.RelPath) func() error) {
+		r := watchTree(t, Inotify, func(dir string) { os.MkdirAll(filepath.Join(dir, "d"), 0o755) })
+		in := r.w.backend.(*inotify)
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		must(t, os.Rename(r.path("d"), r.path("hidden")))
+		must(t, os.MkdirAll(r.path("d/sub"), 0o755))
+		if err := open(r, in, "d/sub")(); err != errNoDir {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 func TestReplacedRootIsNotWatched(t *testing.T) {
