@@ -133,7 +133,9 @@ func newBench(ctx context.Context, s settings) (*bench, error) {
 	}
 	b := &bench{ctx: ctx, settings: s, dir: dir, tool: filepath.Join(dir, "alca-mount")}
 	if b.self, err = os.Executable(); err == nil {
-		err = b.command("go", "build", "-o", b.tool, "github.com/alca-mount/alca-mount/cmd/alca-mount").Run()
+		build := b.command("go", "build", "-o", b.tool, "github.com/alca-mount/alca-mount/cmd/alca-mount")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as the packages are built
+		err = build.Run()
 	}
 	if err != nil {
 		b.close()
