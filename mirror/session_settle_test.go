@@ -1,8 +1,13 @@
 package mirror
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/alca-mount/alca-mount/dotfiles"
 	"github.com/alca-mount/alca-mount/safety"
@@ -170,4 +175,34 @@ func TestStaleRecordOfAnUnsettledSessionDoesNotCount(t *testing.T) {
 	if found := w.found(s); found.State != SessionEnded {
 		t.Errorf("found: %s", found.State)
 	}
+}
+
+func TestLongBuildIsKnownToTheDisk(t *testing.T) {
+	w := newWorld(t, "a = 1")
+	w.create(Options{Policy: policyOf(t, dotfiles.Rules{}), Unsettled: true, Standing: func(m *Mirror) Meeting {
+		if m.Session.Boot == "" {
+			t.Skip("boots are not told apart")
+		}
+		marker := filepath.Join(m.Root.Path(), safety.MarkerName)
+		if err := os.Rename(marker, marker+"~"); err != nil { // to sync it fails
+			t.Fatal(err)
+		}
+		if err := m.syncBegun(time.Hour)(); err != nil {
+			t.Errorf("a short build is synced: %v", err)
+		}
+		for end := time.Now().Add(20 * time.Second); ; {
+			ended := m.syncBegun(0)
+			runtime.Gosched()
+			if err := ended(); errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatal("a long build is not synced")
+			}
+		}
+		if err := os.Rename(marker+"~", marker); err != nil {
+			t.Fatal(err)
+		}
+		return Meeting{}
+	}})
 }
