@@ -3,7 +3,6 @@ package safety
 import (
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 )
 
@@ -36,7 +35,7 @@ func ParseRelPath(s string) (RelPath, error) {
 }
 
 func validName(name string) bool {
-	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
+	return name != "" && name != "." && name != ".." && strings.IndexByte(name, '/') < 0 && strings.IndexByte(name, 0) < 0
 }
 
 // MaxDirPath is how long, in bytes, the path of a directory may be that is looked into: four times what a path may have
@@ -60,10 +59,15 @@ func (p RelPath) Join(name string) RelPath {
 }
 
 // Dir returns the directory that holds p; the directory of a name at the top, and of Top itself, is Top.
-func (p RelPath) Dir() RelPath { return RelPath(path.Dir(string(p))) }
+func (p RelPath) Dir() RelPath {
+	if i := strings.LastIndexByte(string(p), '/'); i >= 0 {
+		return p[:i]
+	}
+	return Top
+}
 
 // Base returns the last element of p.
-func (p RelPath) Base() string { return path.Base(string(p)) }
+func (p RelPath) Base() string { return string(p[strings.LastIndexByte(string(p), '/')+1:]) }
 
 // In reports whether p is dir or lies below it.
 func (p RelPath) In(dir RelPath) bool {

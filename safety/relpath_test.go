@@ -22,7 +22,7 @@ func TestParseRelPath(t *testing.T) {
 
 func TestRelPathParts(t *testing.T) {
 	p := Top.Join("a").Join("b").Join("c")
-	if p != "a/b/c" || p.Dir() != "a/b" || p.Base() != "c" || RelPath("a").Dir() != Top {
+	if p != "a/b/c" || p.Dir() != "a/b" || p.Base() != "c" || RelPath("a").Dir() != Top || Top.Dir() != Top || Top.Base() != "." {
 		t.Errorf("parts of %q: dir %q base %q", p, p.Dir(), p.Base())
 	}
 	if got := p.Parents(); !slices.Equal(got, []RelPath{"a", "a/b"}) {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/alca-mount/alca-mount/safety"
 	"golang.org/x/sys/unix"
@@ -32,7 +33,8 @@ type inotify struct {
 	mu     sync.Mutex // held from opening a directory until its watch has its place: the later look wins
 	dirs   *dirs
 	file   *os.File // the inotify instance; nil while the system allows none
-	above  int32    // the watch of the directory above the root; -1: none
+	conn   syscall.RawConn
+	above  int32 // the watch of the directory above the root; -1: none
 	closed bool
 }
 
@@ -56,7 +58,11 @@ func (in *inotify) instance() error {
 	if err != nil {
 		return explainInit(err)
 	}
-	in.file = os.NewFile(uintptr(fd), "inotify") // non-blocking: Close ends a Read
+	file := os.NewFile(uintptr(fd), "inotify") // non-blocking: Close ends a Read
+	if in.conn, err = file.SyscallConn(); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	in.file = file
 	in.watchAbove()
 	in.reader.Go(func() { in.read(in.file) })
 	return nil
@@ -75,11 +81,7 @@ func (in *inotify) watchAbove() {
 
 // control makes a call with the instance's descriptor, which stays open meanwhile.
 func (in *inotify) control(call func(fd int) (int, error)) (wd int32, err error) {
-	conn, err := in.file.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	failed := conn.Control(func(fd uintptr) {
+	failed := in.conn.Control(func(fd uintptr) {
 		n := -1
 		for n, err = call(int(fd)); err == unix.EINTR; n, err = call(int(fd)) {
 		}
