@@ -32,7 +32,8 @@ func (w *Watcher) walk(ctx context.Context, p safety.RelPath, tell func([]Hint))
 	}
 }
 
-// enter sets the watch of p, which may be open as d, and reports whether there is a watched directory. One that no scan looks into has none either.
+// enter sets the watch of p, which may be open as d, and reports whether there is a watched directory. One that no scan
+// looks into has none either.
 func (w *Watcher) enter(p safety.RelPath, d *safety.Dir) bool {
 	if p != safety.Top && (!w.want(p) || len(p) > safety.MaxDirPath) {
 		w.Forget(p)

@@ -72,8 +72,8 @@ type Watcher struct {
 
 // backend is a way to learn of changes. It hands what it learns to the Watcher's tell, arrive, lost and checkRoot.
 type backend interface {
-	// watch sets the watch of the directory p where there is none; d, if not nil, is p as the caller has it open. It returns errNoDir or errUnreadable where p is
-	// nothing to watch; any other error leaves a directory unwatched that should be.
+	// watch sets the watch of the directory p where there is none; d, if not nil, is p as the caller has it open. It returns
+	// errNoDir or errUnreadable where p is nothing to watch; any other error leaves a directory unwatched that should be.
 	watch(p safety.RelPath, d *safety.Dir) error
 	// forget takes the watches of p and of all below it away.
 	forget(p safety.RelPath)
