@@ -25,7 +25,9 @@ func Create(ctx context.Context, projectDir, mirrorDir string, opts Options) (*M
 		if opts.Standing != nil {
 			meeting = opts.Standing(m)
 		}
+		begun := m.syncBegun()
 		err = m.build(ctx, meeting)
+		err = errors.Join(err, <-begun)
 	}
 	if err == nil {
 		m.Built.Took = time.Since(start)
@@ -130,7 +132,7 @@ func (m *Mirror) openMirror(dir string, undo *undone) error {
 		return err
 	}
 	mark := safety.WriteMarker
-	if m.maySettleLater() { // the disk learns of it when that takes long, or of what became of it
+	if m.maySettleLater() { // the disk learns of it while it is filled
 		mark = safety.WriteMarkerSoon
 		m.Session.begin()
 	}
@@ -239,9 +241,7 @@ func (m *Mirror) build(ctx context.Context, meeting Meeting) error {
 	if b.late, err = m.mayBringOrphans(); err != nil {
 		return err
 	}
-	ended := m.syncBegun(begunMost)
-	err = b.run(ctx)
-	if err = errors.Join(err, ended()); err != nil {
+	if err := b.run(ctx); err != nil {
 		return err
 	}
 	built := time.Now()

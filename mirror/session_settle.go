@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/alca-mount/alca-mount/safety"
 )
@@ -14,7 +13,7 @@ import (
 // An unsettled session is one that the disk need not know of yet. To sync a record after a whole tree was copied makes
 // the disk take the names of all of it, which can last as long as the copying; CMD would wait for that, and so would the
 // end of a short one. So what is noted while it is built, and the record and the base of a finished build, are written for all
-// processes to see, which a kill survives, beside the record of a build under way, which is synced when that takes long.
+// processes to see, which a kill survives, beside the record of a build under way, which is synced while the mirror is filled.
 // [Session.Settle] makes them durable: before the first change of anything that outlasts the mirror, or a few moments later.
 //
 // A power cut before that leaves a session whose mirror was never complete, which loses nothing that was to last: no
@@ -87,26 +86,18 @@ func (s *Session) begin() {
 	s.unsettled.begun = true
 }
 
-// begunMost is how long an unsettled mirror may be built before the disk has to know of it: the longer, the more would lie
-// about after a power cut that nothing tells of.
-const begunMost = time.Second
-
-// syncBegun makes durable what says that a mirror is being built, if building an unsettled one takes longer than after.
-// ended has to be called at its end.
-func (m *Mirror) syncBegun(after time.Duration) (ended func() error) {
+// syncBegun makes durable, beside the building of an unsettled mirror, what says that one is built: after a power cut the session
+// is known then, and the mirror by its marker. The build ends no sooner.
+func (m *Mirror) syncBegun() (done <-chan error) {
+	synced := make(chan error, 1)
 	if !m.maySettleLater() {
-		return func() error { return nil }
+		synced <- nil
+		return synced
 	}
-	done := make(chan error, 1)
-	timer := time.AfterFunc(after, func() {
-		done <- errors.Join(safety.SyncMarker(m.Root), syncFile(m.Session.recordPath()), syncFile(m.Session.dir))
-	})
-	return func() error {
-		if timer.Stop() {
-			return nil
-		}
-		return <-done
-	}
+	go func() {
+		synced <- errors.Join(syncFile(m.Session.recordPath()), syncFile(m.Session.dir), safety.SyncMarker(m.Root))
+	}()
+	return synced
 }
 
 // unsettle makes the records from now on known to all processes and not yet to the disk.
